@@ -1,0 +1,177 @@
+"""The access log as the gate sees it: an opening and a closing go in, one line comes out.
+
+Knows which lines give way when the output falls behind. Must never know why a request was decided as it was.
+
+structlog carries the record: its one processor renders it to bytes, the logger that it wraps is the queue.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from threading import Event
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+
+from proxy.audit.line import Lines
+from proxy.audit.output import Output
+from proxy.audit.sink import BOUND, Sink
+from proxy.model import Reason
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Mapping
+
+    from proxy.config import Log
+    from proxy.model import Closing, Opening
+
+    _Record = tuple[Opening, Closing | int, bool]
+    """What was known at the start, at the end (or a stream's status), and whether the line is minor."""
+
+_SUMMARY_EVERY: Final = 1.0
+_WARN_EVERY: Final = 10.0
+_GRACE: Final = 5.0
+
+_operations = structlog.get_logger()
+
+
+class AccessLog:
+    """One line per request, and one more per stream that starts.
+
+    Refusals of anonymous callers use at most a quarter of the queue; beyond that they are counted, in one
+    `access_suppressed` line per second. A line that finds no room at all is counted likewise, in
+    `access_dropped`. With `refuse_when_full` an admitted request's line is never dropped: the gate admits
+    nothing while `full`, so such lines are no more than the requests in progress.
+
+    `worker` is this process's number among those on one port, `bound` how many bytes of lines may wait to be
+    written. Raises OSError where the output cannot be opened.
+    """
+
+    def __init__(self, log: Log, worker: int = 0, bound: int = BOUND) -> None:
+        self._lossless = log.refuse_when_full
+        self._lines = Lines(worker)
+        path = None if log.output == "stdout" else log.output
+        self._sink = Sink(Output(path, _operations.warning), bound)
+        self._logger: _Logger = structlog.wrap_logger(
+            self._sink, processors=[self._render], wrapper_class=_Logger, context_class=dict
+        ).bind()
+        self._suppressed = _Tally("access_suppressed")
+        self._dropped = _Tally("access_dropped")
+        self._counting = False
+        self._warned = -inf
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def full(self) -> bool:
+        """Whether the output is so far behind that nothing new should be admitted."""
+        return self._sink.full
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin to write; `opened` and `finished` are called on `loop`."""
+        self._loop = loop
+        self._sink.start(loop)
+
+    def opened(self, opening: Opening, status: int) -> None:
+        """Write that a long answer has started."""
+        self._write(opening, status)
+
+    def finished(self, opening: Opening, closing: Closing) -> None:
+        """Write the access line of a request that has ended."""
+        self._write(opening, closing)
+
+    def reopen(self) -> None:
+        """Open the file anew by its path, after it was rotated away."""
+        self._sink.reopen()
+
+    def close(self) -> None:
+        """Write what is queued, for at most 5 seconds; no line may come after it.
+
+        Blocks, so it is called from another thread while the loop still runs. Without a start there is
+        nothing to write, and only the output is closed.
+        """
+        if self._loop is None:
+            self._sink.close(_GRACE)
+        else:
+            handed_over = Event()
+            self._loop.call_soon_threadsafe(self._hand_over, handed_over)
+            handed_over.wait()
+        # A blocking output may hold the writer beyond its time: it is left behind then.
+        left = self._sink.join(_GRACE + 0.5)
+        if left:
+            _operations.error("audit_lines_lost", bytes=left)
+
+    def _hand_over(self, done: Event) -> None:
+        self._summarise(last=True)
+        self._sink.close(_GRACE)
+        done.set()
+
+    def _write(self, opening: Opening, end: Closing | int) -> None:
+        minor = opening.decision == "deny" and (
+            # What a full log itself refused counts as well: otherwise refusing would go on filling it.
+            opening.caller is None or opening.reason is Reason.AUDIT_UNAVAILABLE
+        )
+        if (minor and self._sink.minor_full) or not self._logger.write((opening, end, minor)):
+            self._count(self._suppressed if minor else self._dropped, opening)
+
+    def _render(self, _sink: object, _method: str, values: Mapping[str, Any]) -> tuple[Any, Any]:
+        """What structlog hands to `Sink.append`: a line, whether it is minor, whether it is kept."""
+        opening, end, minor = values["event"]
+        if isinstance(end, int):
+            line = self._lines.stream_open(opening, end)
+        else:
+            line = self._lines.access(opening, end)
+        return (line, minor, self._lossless and opening.decision == "allow"), {}
+
+    def _count(self, tally: _Tally, opening: Opening) -> None:
+        tally.add(opening)
+        if not self._counting:
+            self._later()
+
+    def _later(self) -> None:
+        assert self._loop is not None  # noqa: S101 - nothing is counted before the start
+        self._counting = True
+        self._loop.call_later(_SUMMARY_EVERY, self._tick)
+
+    def _tick(self) -> None:
+        self._counting = False
+        dropped, now = self._dropped.counts, monotonic()
+        if dropped and now - self._warned >= _WARN_EVERY:
+            self._warned = now
+            _operations.warning("audit_lines_dropped", lines=sum(dropped.values()))
+        if not self._summarise():
+            self._later()
+
+    def _summarise(self, *, last: bool = False) -> bool:
+        """Write what was counted since the last time; False where there was no room for it."""
+        for tally in (self._suppressed, self._dropped):
+            if tally.counts:
+                line = self._lines.summary(tally.event, tally.counts, tally.first, tally.last)
+                if not self._sink.append(line, kept=last):
+                    return False
+                tally.counts = {}
+        return True
+
+
+class _Logger(structlog.BoundLoggerBase):
+    """structlog's way from a record to the queue; one method, for a rendered line knows its own level."""
+
+    def write(self, record: _Record) -> bool:
+        taken: bool = self._proxy_to_logger("append", record)  # type: ignore[arg-type]  # the event is the record: keyword arguments double the cost
+        return taken
+
+
+class _Tally:
+    """How many lines were not written, by reason, and when their requests arrived (Unix seconds)."""
+
+    def __init__(self, event: str) -> None:
+        self.event = event
+        self.counts: dict[str, int] = {}
+        self.first = self.last = 0.0
+
+    def add(self, opening: Opening) -> None:
+        if not self.counts:
+            self.first = opening.timestamp
+        self.last = opening.timestamp
+        reason = opening.reason or opening.decision
+        self.counts[reason] = self.counts.get(reason, 0) + 1

@@ -1,0 +1,97 @@
+"""Which rule decides a request: the first whose selectors (path, methods, host) match it.
+
+Pure apart from a bounded memo. Selectors choose and nothing else; requirements judge later, and failing
+one never falls through to a later rule.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from proxy.authz.origins import spellings
+from proxy.authz.paths import folded
+from proxy.authz.patterns import compiled
+from proxy.authz.requirements import Route, prepared
+from proxy.model import Deny, Reason
+
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from proxy.config import Issuer, Rule
+
+_MOST_REMEMBERED = 4096
+_LONGEST_REMEMBERED = 512
+_AMBIGUOUS = Deny(
+    Reason.PATH_AMBIGUOUS,
+    "another rule decides over this path where case, parameters, final dots or Unicode forms are ignored",
+)
+
+
+class _Selectors(Struct, frozen=True):
+    """When a rule is chosen; empty `methods` and `hosts` take any."""
+
+    exact: re.Pattern[str]
+    folded: re.Pattern[str]
+    methods: frozenset[str]
+    hosts: frozenset[str]
+    route: Route
+
+
+class Router:
+    """The rules in their order. `issuers` and `hierarchy` are the configuration's `issuers` and `scopes`."""
+
+    def __init__(
+        self,
+        rules: Iterable[Rule],
+        issuers: Sequence[Issuer] = (),
+        hierarchy: Mapping[str, Iterable[str]] = MappingProxyType({}),
+    ) -> None:
+        self._rules = tuple(_selectors(rule, prepared(rule, issuers, hierarchy)) for rule in rules)
+        self._reads_host = any(rule.hosts for rule in self._rules)
+        self._memo: dict[tuple[str, bytes, str], Route | Deny | None] = {}
+
+    def find(self, method: str, host: bytes, path: str) -> Route | Deny | None:
+        """Return what decides over a request; None where no rule does.
+
+        `host` is the Host value as it came, `path` a canonical path. PATH_AMBIGUOUS where a more
+        lenient reading of the path would meet another rule.
+        """
+        key = (method, host, path)
+        try:
+            return self._memo[key]
+        except KeyError:
+            pass
+        found = self._search(method, host, path)
+        # Clients choose all three: neither many nor long ones may fill the memory.
+        if len(method) + len(host) + len(path) <= _LONGEST_REMEMBERED:
+            if len(self._memo) >= _MOST_REMEMBERED:
+                self._memo.clear()
+            self._memo[key] = found
+        return found
+
+    def _search(self, method: str, host: bytes, path: str) -> Route | Deny | None:
+        listed_as = spellings(host) if self._reads_host else ()
+        fitting = [
+            rule
+            for rule in self._rules
+            if (not rule.methods or method in rule.methods)
+            and (not rule.hosts or not rule.hosts.isdisjoint(listed_as))
+        ]
+        strict, lenient = path.rstrip("/"), folded(path).rstrip("/")
+        chosen = next((rule.route for rule in fitting if rule.exact.fullmatch(strict)), None)
+        feared = next((rule.route for rule in fitting if rule.folded.fullmatch(lenient)), None)
+        # So all spellings that pass, of what some server takes for one resource, meet one and the same rule.
+        return chosen if chosen is feared else _AMBIGUOUS
+
+
+def _selectors(rule: Rule, route: Route) -> _Selectors:
+    methods = frozenset(rule.methods)
+    if "GET" in methods:
+        methods |= {"HEAD"}
+    return _Selectors(
+        compiled(rule.path), compiled(map(folded, rule.path)), methods, frozenset(rule.host), route
+    )

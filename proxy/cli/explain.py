@@ -1,0 +1,100 @@
+"""`keystile explain`: what would be decided, and why, without sending anything."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+import uvloop
+
+from proxy.audit import AccessLog
+from proxy.authn import KeySetError, Verifier, key_sources
+from proxy.cli.configuration import ConfigFile, read, refused
+from proxy.config import Log
+from proxy.gate import Gate, dress
+from proxy.model import Forward, Peer, RequestHead, Wait
+from proxy.wire import Forwarding
+
+if TYPE_CHECKING:
+    from proxy.config import Config
+    from proxy.model import Opening, Verdict
+
+
+def explain(
+    config: ConfigFile = None,
+    *,
+    method: Annotated[str, typer.Option(help="The request's method.")] = "GET",
+    path: Annotated[str, typer.Option(help="The request's path, as a client would send it.")] = "/",
+    token: Annotated[
+        str | None, typer.Option(help="The bearer token; - reads it from standard input.")
+    ] = None,
+    host: Annotated[str, typer.Option(help="The Host header. Default: the host of `resource`.")] = "",
+) -> None:
+    """Say what would become of a request: the decision, the rule, the reason. Nothing is sent.
+
+    Only the issuers' key sets are read. The exit code is 0 for allow and 1 for deny.
+    """
+    loaded = read(config)
+    bearer = sys.stdin.readline().strip() if token == "-" else token  # noqa: S105 - a hyphen is no password
+    lines = ((b"Authorization", b"Bearer " + bearer.encode()),) if bearer else ()
+    head = RequestHead(
+        method,
+        path.encode(),
+        (host or _own_host(loaded)).encode(),
+        lines,
+        {name.lower(): value for name, value in lines},
+        frozenset(),
+        Peer("127.0.0.1"),
+        0.0,
+    )
+    try:
+        verdict = uvloop.run(_judge(loaded, head))
+    except KeySetError as error:
+        raise refused(error) from None
+    for name, value in _told(verdict.opening, "" if isinstance(verdict, Forward) else verdict.detail):
+        print(f"{name:10} {value}")
+    raise typer.Exit(0 if verdict.opening.decision == "allow" else 1)
+
+
+async def _judge(config: Config, head: RequestHead) -> Verdict:
+    sources = key_sources(config.issuers, time.time)  # noqa: TID251 - this is the shell
+    await sources.start()
+    try:
+        verifier = Verifier(config.issuers, sources, dress(config))
+        # A log that is never started: nothing happens that would have to be in it.
+        gate = Gate(config, verifier, AccessLog(Log()), Forwarding(config.trusted_proxies))
+        judgement = gate.judge(head, time.time())  # noqa: TID251 - this is the shell
+        given = None
+        while True:
+            try:
+                need = judgement.send(given)
+            except StopIteration as stop:
+                verdict: Verdict = stop.value
+                return verdict
+            given = await need.call() if isinstance(need, Wait) else b""
+    finally:
+        await sources.close()
+
+
+def _own_host(config: Config) -> str:
+    if config.resource:
+        return config.resource.partition("://")[2].partition("/")[0]
+    return config.hosts[0] if config.hosts else "localhost"
+
+
+def _told(opening: Opening, detail: str) -> list[tuple[str, str]]:
+    identity = opening.caller.identity if opening.caller is not None else None
+    told = [
+        ("decision", opening.decision),
+        ("reason", opening.reason),
+        ("because", detail),
+        ("rule", opening.rule),
+        ("needs", " ".join(opening.required)),
+        ("agent", identity and identity.id),
+        ("name", identity and identity.name),
+        ("issuer", identity and identity.issuer),
+        ("scopes", identity and " ".join(identity.scopes)),
+    ]
+    return [(name, str(value)) for name, value in told if value]

@@ -1,0 +1,45 @@
+"""`keystile run`: the proxy, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+import typer
+import uvloop
+
+from proxy.audit import configure_operations
+from proxy.authn import KeySetError
+from proxy.cli.configuration import ConfigFile, read, refused
+from proxy.server import Server
+
+if TYPE_CHECKING:
+    from proxy.config import Config
+
+
+def run(config: ConfigFile = None) -> None:
+    """Serve: SIGTERM or Ctrl-C finishes what is in progress and stops, SIGHUP reopens the log file."""
+    loaded = read(config)
+    configure_operations(sys.stderr)
+    try:
+        uvloop.run(_serve(loaded))
+    except KeySetError as error:
+        raise refused(error) from None
+    except OSError as error:
+        # An address in use, a log that cannot be opened: the sentence is enough.
+        print(f"keystile: {error}", file=sys.stderr)
+        raise typer.Exit(1) from None
+
+
+async def _serve(config: Config) -> None:
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    server = Server(config)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, server.reopen_log)
+    await server.start()
+    await stop.wait()
+    await server.close()

@@ -1,0 +1,116 @@
+"""From a file, or the environment alone, to a `Config`: the room's only I/O.
+
+First what YAML and references must be, together with all faults of shape; then, if the shape holds, all
+faults of meaning.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from proxy.config import document, environment, meaning, references, shape
+from proxy.config.document import Slip
+from proxy.config.faults import ConfigError, Fault
+from proxy.config.schema import Config, JwksFile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from proxy.config.faults import Location
+
+_SIMPLE_KEY = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+_SHOWN = 64
+
+
+def load(path: Path | None, environ: Mapping[str, str]) -> Config:
+    """Read and check a configuration.
+
+    Args:
+        path: a YAML file; None takes the `KEYSTILE_` variables instead.
+        environ: the environment, for those variables and for `${NAME}`.
+
+    Raises:
+        ConfigError: it cannot be used; holds every fault.
+    """
+    if path is None:
+        tree, slips = environment.tree(environ)
+        return _checked(tree, slips, Path(), _variable_fault)
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        problem = f"cannot be read: {error.strerror}"
+        raise ConfigError((Fault(str(path), None, problem, "mend its path or mode"),)) from None
+    except UnicodeDecodeError:
+        raise ConfigError((Fault(str(path), None, "not UTF-8 text", "save it as UTF-8"),)) from None
+    return _from_yaml(text, path.parent, environ)
+
+
+def _variable_fault(slip: Slip) -> Fault:
+    return Fault(environment.name(slip.location), None, slip.problem, slip.remedy)
+
+
+def _from_yaml(text: str, folder: Path, environ: Mapping[str, str]) -> Config:
+    read = document.parse(text)
+    tree, dangling = references.resolve(
+        read.tree, environ, lambda name: (folder / name).read_bytes().decode()
+    )
+    slips = [*read.slips, *dangling]
+    told = {slip.location for slip in slips}
+    slips += [
+        Slip(at, "without a value", "write one, or leave the key out")
+        for at in document.nulls(tree)
+        if at != ("admin",) and at not in told
+    ]
+
+    def fault(slip: Slip) -> Fault:
+        line = slip.line or _line(read.lines, slip.location)
+        return Fault(_written(slip.location), line, slip.problem, slip.remedy)
+
+    return _checked(tree, slips, folder, fault)
+
+
+def _checked(tree: object, slips: list[Slip], folder: Path, fault: Callable[[Slip], Fault]) -> Config:
+    config = shape.check(tree, folder)
+    if isinstance(config, Config):
+        found = [] if slips else [*meaning.slips(config), *_absent(config)]
+    else:
+        found = config
+    told = {slip.location for slip in slips}
+    placed = [slip._replace(location=document.placed(slip.location, tree)) for slip in found]
+    slips += [slip for slip in placed if slip.location not in told]
+    if slips or not isinstance(config, Config):
+        raise ConfigError(tuple(sorted(map(fault, slips), key=lambda one: one.line or 0)))
+    return config
+
+
+def _absent(config: Config) -> Iterator[Slip]:
+    for index, issuer in enumerate(config.issuers):
+        if isinstance(issuer.jwks, JwksFile) and not issuer.jwks.path.is_file():
+            yield Slip(
+                ("issuers", index, "jwks"), "not a file", "mend the path (relative to the configuration)"
+            )
+    if config.log.output != "stdout" and not Path(config.log.output).parent.is_dir():
+        yield Slip(("log", "output"), "in a directory that does not exist", "make it, or mend the path")
+
+
+def _line(lines: Mapping[Location, int], at: Location) -> int | None:
+    """Return the line of a place, or of what is nearest around it."""
+    while at and at not in lines:
+        at = at[:-1]
+    return lines.get(at)
+
+
+def _written(at: Location) -> str:
+    """Write a location as a YAML path: rules[2].claims["al_trust.score"]."""
+    text = ""
+    for step in at:
+        if isinstance(step, int):
+            text += f"[{step}]"
+        elif _SIMPLE_KEY.fullmatch(step):
+            text += f".{step}" if text else step
+        else:
+            text += f"[{json.dumps(step[:_SHOWN])}]"
+    return text or "the file"

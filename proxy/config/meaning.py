@@ -1,0 +1,159 @@
+"""What a configuration's values must be to one another: contradictions, gaps and traps, all at once.
+
+Pure. Rules are judged in `ruling`. Every fault here would otherwise show only in operation: as a refusal
+that nobody understands, or as a door that nobody meant to open.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from proxy.config import addresses, ruling
+from proxy.config.document import Slip
+from proxy.config.kinds import spelling
+from proxy.config.schema import JwksUrl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from proxy.config.faults import Location
+    from proxy.config.schema import Config, Issuer
+
+# Fields that frame a message, steer a connection, carry credentials, override what was judged, or are set by
+# the proxy itself.
+RESERVED_HEADERS = frozenset(
+    {
+        "authorization",
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "cookie",
+        "date",
+        "expect",
+        "forwarded",
+        "host",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "traceparent",
+        "tracestate",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "via",
+        "x-forwarded-for",
+        "x-forwarded-host",
+        "x-forwarded-proto",
+        "x-http-method",
+        "x-http-method-override",
+        "x-method-override",
+        "x-original-url",
+        "x-request-id",
+        "x-rewrite-url",
+    }
+)
+
+
+def slips(config: Config) -> Iterator[Slip]:
+    """Find everything that is wrong with a configuration of the right shape."""
+    yield from _resource(config)
+    yield from _exposure(config)
+    yield from _issuers(config)
+    yield from _headers(config)
+    yield from _hierarchy(config)
+    yield from ruling.slips(config)
+
+
+def _resource(config: Config) -> Iterator[Slip]:
+    if config.resource is None:
+        return
+    url = addresses.url(config.resource)
+    if url.scheme != "https" and not addresses.is_loopback(url.host):
+        yield Slip(("resource",), "not an https URL", "write https:// (http is for loopback hosts)")
+    if url.suffix:
+        yield Slip(("resource",), "a URL with a query or fragment", "end it before ? and # (RFC 9728 1.2)")
+
+
+def _exposure(config: Config) -> Iterator[Slip]:
+    if not config.listen.is_loopback and config.resource is None and not config.hosts:
+        yield Slip(
+            ("listen",),
+            "beyond loopback, while it is unknown which hosts to answer for",
+            "set resource or hosts (KEYSTILE_HOSTS)",
+        )
+
+
+def _issuers(config: Config) -> Iterator[Slip]:
+    if not config.issuers and not all(rule.public for rule in config.rules):
+        yield Slip(
+            ("issuers",), "missing, while rules need a token", "name an issuer, or make every rule public"
+        )
+    seen: set[str] = set()
+    for index, issuer in enumerate(config.issuers):
+        at: Location = ("issuers", index)
+        if issuer.issuer in seen:
+            yield Slip((*at, "issuer"), "an issuer that is configured twice", "keep one of them")
+        seen.add(issuer.issuer)
+        if not issuer.audience:
+            yield Slip((*at, "audience"), "missing", "name it, or set resource")
+        yield from _places(issuer, at)
+
+
+def _places(issuer: Issuer, at: Location) -> Iterator[Slip]:
+    """Judge the URLs that keys come from: whoever can change them can sign anything."""
+    remedy = "write https:// (http is for loopback hosts, or with allow_insecure: true)"
+    named = addresses.url(issuer.issuer)
+    if named.suffix:
+        yield Slip((*at, "issuer"), "a URL with a query or fragment", "end it before ? and # (RFC 8414 2)")
+    if _insecure(named, issuer):
+        yield Slip((*at, "issuer"), "not an https URL", remedy)
+    if isinstance(issuer.jwks, JwksUrl):
+        keys = addresses.url(issuer.jwks.url)
+        if "#" in keys.suffix:
+            yield Slip((*at, "jwks"), "a URL with a fragment", "end it before #")
+        if _insecure(keys, issuer):
+            yield Slip((*at, "jwks"), "not an https URL", remedy)
+
+
+def _insecure(url: addresses.Url, issuer: Issuer) -> bool:
+    return url.scheme != "https" and not addresses.is_loopback(url.host) and not issuer.allow_insecure
+
+
+def _headers(config: Config) -> Iterator[Slip]:
+    seen: set[str] = set()
+    for name, fact in config.identity_headers.items():
+        at: Location = ("identity_headers", name)
+        folded = spelling(name)
+        if folded in RESERVED_HEADERS:
+            yield Slip(
+                at, "a header that HTTP or the proxy itself uses", "choose another name, as in X-Agent-Id"
+            )
+        if folded in seen:
+            # One of the two would hide the other.
+            yield Slip(at, "a second spelling of the same header", "keep one of them")
+        seen.add(folded)
+        if folded == "x-agent-issuer" and fact != "issuer" and len(config.issuers) > 1:
+            yield Slip(at, "another meaning for the header that tells issuers apart", "write issuer")
+
+
+def _hierarchy(config: Config) -> Iterator[Slip]:
+    grants, told = config.scopes, set[str]()
+    for scope in grants:
+        circle = {other for other in _granted(grants, scope) if scope in _granted(grants, other)}
+        if circle and not circle & told:
+            yield Slip(("scopes", scope), "a scope that grants itself", "break the circle")
+        told |= circle
+
+
+def _granted(grants: dict[str, tuple[str, ...]], scope: str) -> set[str]:
+    """Return every scope that holding `scope` grants; itself only where it is on a circle."""
+    granted: set[str] = set()
+    waiting = list(grants.get(scope, ()))
+    while waiting:
+        if (one := waiting.pop()) not in granted:
+            granted.add(one)
+            waiting.extend(grants.get(one, ()))
+    return granted

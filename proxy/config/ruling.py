@@ -1,0 +1,68 @@
+"""The rules one by one: what contradicts itself, or names what does not exist.
+
+Pure. What rules take from one another is judged in `shadows`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from proxy.config import addresses, shadows
+from proxy.config.document import Slip
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from proxy.config.faults import Location
+    from proxy.config.schema import Config, Rule
+
+_REQUIREMENTS = ("scopes", "any_scopes", "claims", "issuers")
+_LISTS = ("methods", "host", *_REQUIREMENTS)
+
+
+def slips(config: Config) -> Iterator[Slip]:
+    """Find everything that is wrong with the rules."""
+    if not config.rules:
+        yield Slip(("rules",), "empty: every request would be refused", "write a rule")
+    known = {issuer.issuer for issuer in config.issuers}
+    names: set[str] = set()
+    for index, rule in enumerate(config.rules):
+        at: Location = ("rules", index)
+        if rule.name in names:
+            yield Slip((*at, "name"), "the name of an earlier rule", "give each rule its own")
+        names.add(rule.name)
+        yield from _alone(rule, at)
+        for number, issuer in enumerate(rule.issuers):
+            if issuer not in known:
+                yield Slip((*at, "issuers", number), "not a configured issuer", "name one of issuers")
+        yield from _selectors(config, rule, at)
+    yield from shadows.slips(config.rules)
+
+
+def _alone(rule: Rule, at: Location) -> Iterator[Slip]:
+    for key in _LISTS:
+        if key in rule.model_fields_set and not getattr(rule, key):
+            yield Slip((*at, key), "empty", "name at least one, or leave the key out")
+    for key in _REQUIREMENTS:
+        if rule.public and getattr(rule, key):
+            yield Slip((*at, key), "a requirement on a public rule", "remove it, or remove public")
+    if rule.any_host and not rule.public:
+        yield Slip((*at, "any_host"), "on a rule that is not public", "remove it, or add public: true")
+
+
+def _selectors(config: Config, rule: Rule, at: Location) -> Iterator[Slip]:
+    for number, path in enumerate(rule.path):
+        if ";" in path and config.path_parameters == "refuse":
+            yield Slip((*at, "path", number), "a ; that no admitted path has", "set path_parameters: allow")
+    for number, place in enumerate(rule.host):
+        if not rule.any_host and not _served(config, *addresses.authority(place)):
+            yield Slip((*at, "host", number), "a host that is refused before any rule", "add it to hosts")
+
+
+def _served(config: Config, name: str, port: int | None) -> bool:
+    if config.resource is not None and addresses.url(config.resource).host == name:
+        return True
+    if config.listen.is_loopback and addresses.is_loopback(name):
+        return True
+    served = (addresses.authority(host) for host in config.hosts)
+    return any(name == host and (None in (port, its) or port == its) for host, its in served)

@@ -1,0 +1,198 @@
+"""The gate: the order in which a request is judged. How each step works is its room's business.
+
+`Gate.judge` reads as the table of contents of the house. It is a generator that does no I/O: a plain
+request runs through it without yielding, a token never seen may yield a `Wait` for its issuer's keys.
+No `Forward` is made anywhere else, and none without passing every step.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from itertools import count
+from random import Random
+from typing import TYPE_CHECKING
+
+from proxy.audit import fragment
+from proxy.authn import bearer
+from proxy.authz import Hosts, Router, canonical, expand, judge
+from proxy.model import Caller, Deny, Forward, Note, Opening, Peer, Reason, Reply, RequestHead
+from proxy.refusals import Metadata, Refusals
+from proxy.wire import RequestLines, identity_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from proxy.audit import AccessLog
+    from proxy.authn import Verifier
+    from proxy.config import Config
+    from proxy.model import Closing, Identity, Judgement
+    from proxy.wire import Forwarding
+
+_TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+_REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,64}")
+_TRACESTATE = frozenset({b"tracestate"})
+_NOTHING = frozenset[bytes]()
+
+
+class Gate:
+    """The `Gatekeeper` of a configuration."""
+
+    def __init__(self, config: Config, verifier: Verifier, log: AccessLog, forwarding: Forwarding) -> None:
+        self._verifier = verifier
+        self._log = log
+        self._forwarding = forwarding
+        self._refuses_when_full = config.log.refuse_when_full
+        self._parameters = config.path_parameters == "allow"
+        self._router = Router(config.rules, config.issuers, config.scopes)
+        self._hosts = Hosts(config)
+        self._metadata = Metadata(config)
+        self._refusals = Refusals(config.resource)
+        self._lines = RequestLines(config)
+        # Unique across processes by the prefix, within one by the count: no request waits for randomness.
+        self._prefix = secrets.token_hex(8)
+        self._count = count()
+        self._random = Random(secrets.randbits(128))  # noqa: S311 - trace ids are no secrets, W3C asks for uniqueness
+
+    def judge(self, head: RequestHead, now: float) -> Judgement:  # noqa: C901, PLR0911, PLR0912 - every step stands here, in order
+        """Decide one request; `now` is Unix seconds."""
+        opening, added = self._open(head, now)
+        if self._refuses_when_full and self._log.full:
+            return self._refuse(opening, Deny(Reason.AUDIT_UNAVAILABLE))
+
+        path = canonical(head.target, parameters=self._parameters)
+        if isinstance(path, Deny):
+            return self._refuse(opening, path)
+        route = self._router.find(head.method, head.host, path)
+        if isinstance(route, Deny):
+            return self._refuse(opening, route)
+        if not (route is not None and route.any_host) and not self._hosts.allowed(head.host):
+            return self._refuse(opening, Deny(Reason.HOST_REFUSED, "Host names no host of this server"))
+        document = self._metadata.find(head.method, path)
+        if document is not None:
+            opening.decision, opening.reason = "allow", Note.PUBLIC
+            return Reply(*document, opening)
+        if route is not None:
+            opening.rule, opening.required = route.name, route.required
+
+        credential = bearer(head.fields.get(b"authorization"), repeated=b"authorization" in head.repeated)
+        caller: Caller | Deny | None = None
+        if isinstance(credential, bytes):
+            caller = self._verifier.cached(credential, now)
+            if caller is None:
+                caller = yield from self._verifier.verify(credential, now)
+        elif credential is None and not (route is not None and route.public):
+            caller = Deny(Reason.CREDENTIAL_MISSING, "the request has no bearer token")
+        else:
+            caller = credential
+        if isinstance(caller, Deny):
+            return self._refuse(opening, caller)
+        opening.caller = caller
+
+        if route is None:
+            return self._refuse(opening, Deny(Reason.ROUTE_UNMATCHED, "no rule matches this path and method"))
+        refused = judge(route, caller) if caller is not None else None
+        if refused is not None:
+            return self._refuse(opening, refused)
+
+        opening.decision = "allow"
+        if route.public:
+            opening.reason = Note.PUBLIC
+        return Forward(self._outgoing(head, caller, added), opening)
+
+    def fault(self, reason: Reason, seen: Opening | RequestHead | Peer, now: float) -> Reply:
+        """Word the answer to a request that failed on the wire."""
+        if isinstance(seen, Opening):
+            opening = seen
+        elif isinstance(seen, RequestHead):
+            opening, _ = self._open(seen, now)
+        else:
+            opening = Opening(now, 0.0, self._request_id(), seen.address, "deny")
+        return self._refuse(opening, Deny(reason))
+
+    def opened(self, opening: Opening, status: int) -> None:
+        """Write that a long stream has started."""
+        self._log.opened(opening, status)
+
+    def finished(self, opening: Opening, closing: Closing) -> None:
+        """Write the request's access line."""
+        self._log.finished(opening, closing)
+
+    def _open(self, head: RequestHead, now: float) -> tuple[Opening, bytes]:
+        """What is known of a request before it is judged, and the lines that tell the upstream of it."""
+        fields = head.fields
+        client, forwarding = self._forwarding.client(head)
+        request_id, told_id = self._request_id(), _client_request_id(head)
+        if told_id is not None and head.peer.trusted:
+            request_id, told_id = told_id, None
+        told_trace = _trace(head)
+        trace_id, traceparent = told_trace if told_trace is not None else self._new_trace()
+        agent = fields.get(b"user-agent")
+        opening = Opening(
+            now,
+            head.started,
+            request_id,
+            client,
+            "deny",
+            None,
+            head.method,
+            head.target.partition(b"?")[0].decode("latin-1"),
+            trace_id,
+            told_id,
+            user_agent=None if agent is None else agent.decode("utf-8", "replace"),
+        )
+        return opening, b"X-Request-Id: %b\r\ntraceparent: %b\r\n%b" % (
+            request_id.encode(),
+            traceparent,
+            forwarding,
+        )
+
+    def _outgoing(self, head: RequestHead, caller: Caller | None, added: bytes) -> bytes:
+        """The head for the upstream: what came, less what must not pass, plus who is calling."""
+        identity = b"" if caller is None else caller.lines
+        # A tracestate without its traceparent belongs to no trace (W3C Trace Context 3.3).
+        orphan = b"tracestate" in head.fields and _trace(head) is None
+        return self._lines.head(head, identity + added, dropping=_TRACESTATE if orphan else _NOTHING)
+
+    def _refuse(self, opening: Opening, deny: Deny) -> Reply:
+        opening.decision, opening.reason = "deny", deny.reason
+        if deny.caller is not None:
+            opening.caller = deny.caller
+        needed = deny.needed or opening.required
+        return Reply(*self._refusals.answer(deny, opening.request_id, needed), opening, deny.detail)
+
+    def _request_id(self) -> str:
+        return f"{self._prefix}{next(self._count):012x}"
+
+    def _new_trace(self) -> tuple[str, bytes]:
+        digits = self._random.randbytes(24).hex()
+        # Sampled, so that an upstream that traces goes on doing what it did without us.
+        return digits[:32], f"00-{digits[:32]}-{digits[32:]}-01".encode()
+
+
+def dress(config: Config) -> Callable[[Identity], Caller]:
+    """How an identity is made ready for the hot path under `config`, once per token."""
+
+    def dressed(identity: Identity) -> Caller:
+        return Caller(
+            identity,
+            expand(config.scopes, identity.scopes),
+            identity_lines(config.identity_headers, identity),
+            fragment(identity),
+        )
+
+    return dressed
+
+
+def _trace(head: RequestHead) -> tuple[str, bytes] | None:
+    """Trace id and traceparent of the caller's own trace context, where it is a valid one."""
+    told = head.fields.get(b"traceparent")
+    if told is None:
+        return None
+    valid = _TRACEPARENT.fullmatch(told)
+    return (valid[1].decode(), told) if valid else None
+
+
+def _client_request_id(head: RequestHead) -> str | None:
+    told = head.fields.get(b"x-request-id")
+    return told.decode() if told is not None and _REQUEST_ID.fullmatch(told) else None

@@ -1,0 +1,269 @@
+"""The values that flow through the house, and the seam between wire and gate.
+
+Imports nothing of ours, does no I/O, has no clock. Every room may import this file; this file
+imports none of them.
+
+Values made once per request are `msgspec.Struct(gc=False)`: a frozen dataclass of the same
+size costs thirty times as much to make.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from enum import StrEnum
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+
+class Reason(StrEnum):
+    """Why a request was refused or failed: public API of the log, the answers and the tests.
+
+    `refusals.table` maps each one to a status; a test holds the two sets equal.
+    """
+
+    PATH_AMBIGUOUS = "path_ambiguous"
+    REQUEST_MALFORMED = "request_malformed"
+    CREDENTIAL_DUPLICATED = "credential_duplicated"
+    MCP_MALFORMED = "mcp_malformed"
+    MCP_MISMATCH = "mcp_mismatch"
+
+    CREDENTIAL_MISSING = "credential_missing"
+    TOKEN_MALFORMED = "token_malformed"
+    SIGNATURE_INVALID = "signature_invalid"
+    ALGORITHM_REFUSED = "algorithm_refused"
+    TYPE_REFUSED = "type_refused"
+    KEY_UNKNOWN = "key_unknown"
+    ISSUER_UNKNOWN = "issuer_unknown"
+    AUDIENCE_MISMATCH = "audience_mismatch"
+    TOKEN_EXPIRED = "token_expired"
+    TOKEN_NOT_YET_VALID = "token_not_yet_valid"
+    CLAIM_MISSING = "claim_missing"
+    TOKEN_REVOKED = "token_revoked"
+    PROOF_INVALID = "proof_invalid"
+    TOKEN_INACTIVE = "token_inactive"
+
+    SCOPE_INSUFFICIENT = "scope_insufficient"
+    CLAIM_REFUSED = "claim_refused"
+    OPERATION_REFUSED = "operation_refused"
+    ORIGIN_REFUSED = "origin_refused"
+    UPGRADE_REFUSED = "upgrade_refused"
+
+    ROUTE_UNMATCHED = "route_unmatched"
+    SESSION_FOREIGN = "session_foreign"
+    OPERATION_UNKNOWN = "operation_unknown"
+    METHOD_REFUSED = "method_refused"
+
+    REQUEST_TIMEOUT = "request_timeout"
+    HOST_REFUSED = "host_refused"
+
+    BODY_TOO_LARGE = "body_too_large"
+    URI_TOO_LONG = "uri_too_long"
+    MEDIA_TYPE_REFUSED = "media_type_refused"
+    HEADERS_TOO_LARGE = "headers_too_large"
+
+    RATE_LIMITED = "rate_limited"
+
+    INTERNAL_ERROR = "internal_error"
+
+    UPSTREAM_UNREACHABLE = "upstream_unreachable"
+    UPSTREAM_MALFORMED = "upstream_malformed"
+    KEYS_UNAVAILABLE = "keys_unavailable"
+    INTROSPECTION_UNAVAILABLE = "introspection_unavailable"
+    UPSTREAM_CREDENTIAL_REFUSED = "upstream_credential_refused"
+    AUDIT_UNAVAILABLE = "audit_unavailable"
+    OVERLOADED = "overloaded"
+    DRAINING = "draining"
+    UPSTREAM_TIMEOUT = "upstream_timeout"
+
+    CLIENT_CLOSED = "client_closed"
+
+
+class Note(StrEnum):
+    """What `reason` may say on the line of an *allowed* request."""
+
+    PUBLIC = "public"
+    DRAINING = "draining"
+    CLIENT_CLOSED = "client_closed"
+
+
+class Peer(Struct, frozen=True, gc=False):
+    """The other end of a client connection.
+
+    `address` is the IP address without port or zone, or "unix" for a unix socket; `trusted`
+    says that it is one of `trusted_proxies`, whose X-Forwarded-* is believed.
+    """
+
+    address: str
+    trusted: bool = False
+
+
+class RequestHead(Struct, frozen=True, gc=False):
+    """A request head that passed the wire's own checks (RFC 9112): one reading is left of it.
+
+    `target` is in origin-form ("/path?query"), as it came. `lines` are the header lines as they came;
+    `fields` maps each lower-cased name to its value, values of a repeated name joined by ", " (RFC 9110
+    5.3), and `repeated` holds the names that came more than once. `host` is the Host value (or the authority
+    of an absolute-form target, which must agree), empty only on HTTP/1.0. `started` is monotonic seconds.
+    """
+
+    method: str
+    target: bytes
+    host: bytes
+    lines: tuple[tuple[bytes, bytes], ...]
+    fields: Mapping[bytes, bytes]
+    repeated: frozenset[bytes]
+    peer: Peer
+    started: float
+    http10: bool = False
+
+
+class Identity(Struct, frozen=True, gc=False):
+    """Who a verified token speaks for. Only `authn` makes one, and only after the signature held.
+
+    `scopes` is the token's own list, in its order, without duplicates, not expanded. `audience` is the
+    token's `aud` as a tuple. `claims` is the whole verified claim set. `until` is the
+    moment (Unix seconds) after which the token is refused: `exp` plus the issuer's leeway.
+    """
+
+    id: str
+    issuer: str
+    scopes: tuple[str, ...]
+    audience: tuple[str, ...]
+    claims: Mapping[str, object]
+    until: float
+    name: str | None = None
+    audit_url: str | None = None
+    token_id: str | None = None
+    key_id: str | None = None
+
+
+class Caller(Struct, frozen=True, gc=False):
+    """An identity dressed for the hot path, cached with its token: nothing of it is built twice.
+
+    `held` is the scopes after the hierarchy; `lines` the identity's header lines toward the upstream,
+    each ending in CRLF; `fragment` its JSON members for the access line, without braces.
+    """
+
+    identity: Identity
+    held: frozenset[str]
+    lines: bytes
+    fragment: bytes
+
+
+class Deny(Struct, frozen=True, gc=False):
+    """A refusal as a value.
+
+    `detail` is one sentence for the person who debugs (`keystile explain`); it names claims, scopes and
+    settings, never a token's bytes. `needed` is every scope that the operation needs. `caller`
+    is set only where the signature had been verified. `retry_after` is in seconds.
+    """
+
+    reason: Reason
+    detail: str = ""
+    needed: tuple[str, ...] = ()
+    caller: Caller | None = None
+    retry_after: int | None = None
+
+
+class Opening(Struct, gc=False):
+    """What is known of a request when it is decided: the first half of its access line.
+
+    `timestamp` is Unix seconds, `started` monotonic seconds. `path` never has the query. `decision` is
+    "allow" or "deny"; `required` is the scopes that the rule asks for.
+    """
+
+    timestamp: float
+    started: float
+    request_id: str
+    client: str
+    decision: str
+    reason: Reason | Note | None = None
+    method: str | None = None
+    path: str | None = None
+    trace_id: str | None = None
+    client_request_id: str | None = None
+    rule: str | None = None
+    caller: Caller | None = None
+    required: tuple[str, ...] = ()
+    user_agent: str | None = None
+
+
+class Closing(Struct, gc=False):
+    """What is known when the response ended: the second half of the access line.
+
+    Byte counts are of bodies on the client's side, as framed on the wire. Durations are seconds;
+    `upstream_seconds` is the time from handing the request to the upstream to its final head. `reason` says
+    why an admitted exchange ended early.
+    """
+
+    status: int
+    bytes_in: int
+    bytes_out: int
+    seconds: float
+    upstream_seconds: float | None = None
+    upstream_status: int | None = None
+    reason: Reason | Note | None = None
+
+
+class Body(Struct, frozen=True, gc=False):
+    """Need: the whole request body, at most `limit` bytes.
+
+    The wire sends in the bytes, or `Reason.BODY_TOO_LARGE`.
+    """
+
+    limit: int
+
+
+class Wait(Struct, frozen=True, gc=False):
+    """Need: `call()` awaited. The wire sends in what it returned, or throws what it raised."""
+
+    call: Callable[[], Awaitable[Any]]
+
+
+Need = Body | Wait
+
+
+class Forward(Struct, frozen=True, gc=False):
+    """Verdict: send this upstream.
+
+    `head` is the request line and every header line, each ending in CRLF; the wire adds the framing of
+    the body and the empty line.
+    """
+
+    head: bytes
+    opening: Opening
+
+
+class Reply(Struct, frozen=True, gc=False):
+    """Verdict: answer this here; a refusal is a Reply.
+
+    `lines` are header lines, each ending in CRLF; the wire adds Content-Length, Date and Connection.
+    `detail` is the refusal's, for `keystile explain`.
+    """
+
+    status: int
+    lines: bytes
+    body: bytes
+    opening: Opening
+    detail: str = ""
+
+
+Verdict = Forward | Reply
+Judgement = Generator[Need, Any, Verdict]
+
+
+class Gatekeeper(Protocol):
+    """What the wire knows of the gate. The wire asks, obeys, and reports; it never knows why."""
+
+    def judge(self, head: RequestHead, now: float) -> Judgement:
+        """Decide one request; `now` is Unix seconds. A plain request yields nothing."""
+
+    def fault(self, reason: Reason, seen: Opening | RequestHead | Peer, now: float) -> Reply:
+        """Word the answer to a request that failed on the wire; `seen` is all that was known of it."""
+
+    def opened(self, opening: Opening, status: int) -> None:
+        """A long stream (server-sent events) has started."""
+
+    def finished(self, opening: Opening, closing: Closing) -> None:
+        """The response has ended, or will never come: write the one access line."""

@@ -1,0 +1,12 @@
+"""The wire: bytes between clients and the upstream, framed strictly, in both directions.
+
+It knows connections, heads, bodies, deadlines and header lines. It never knows tokens, rules, or why: it
+asks the `Gatekeeper` of `proxy.model`, carries the verdict out, and reports how the exchange ended.
+`framing`, `heads`, `headers` and `forwarded` are pure; the rest is the thin shell around them.
+"""
+
+from proxy.wire.forwarded import Forwarding
+from proxy.wire.headers import RequestLines, identity_lines
+from proxy.wire.listen import Wire
+
+__all__ = ["Forwarding", "RequestLines", "Wire", "identity_lines"]

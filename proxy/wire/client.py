@@ -1,0 +1,327 @@
+"""The protocol toward the client: requests cut from the bytes, one at a time and in order."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from math import inf
+from typing import TYPE_CHECKING, cast
+
+from proxy.model import Closing, Peer, Reason, RequestHead
+from proxy.wire.exchange import Exchange
+from proxy.wire.framing import Framing, Malformed, Sized, keeps_alive, request_framing
+from proxy.wire.headers import render_reply
+from proxy.wire.heads import read_request
+
+if TYPE_CHECKING:
+    from proxy.wire.listen import Wire
+
+# Between two requests. Longer than the 60 s that load balancers commonly keep, so that they close first.
+_KEEP_ALIVE = 75.0
+# A refused request's body is read and dropped up to here, so that the connection stays usable.
+_DROPPED = 64 * 1024
+# What may lie behind the request in hand before reading stops.
+_BACKLOG = 64 * 1024
+# So many requests of one connection are begun in a row before the others have their turn.
+_TURN = 16
+# Closing with unread bytes resets the connection and can take the answer with it: the client ends it first.
+_LINGER_SECONDS = 2.0
+_LINGER_BYTES = 256 * 1024
+
+
+class ClientConnection(asyncio.Protocol):
+    """One client connection."""
+
+    __slots__ = (
+        "_advancing",
+        "_blocked",
+        "_buffer",
+        "_dropping",
+        "_forgave",
+        "_held",
+        "_peer",
+        "_room",
+        "_wire",
+        "broken",
+        "closing",
+        "deadline",
+        "exchange",
+        "slot",
+        "transport",
+    )
+
+    def __init__(self, wire: Wire) -> None:
+        self.deadline = inf
+        self.slot = 0
+        self.exchange: Exchange | None = None
+        self.closing = False
+        """The connection ends with the answer in hand."""
+        self.broken = False
+        """The rest of what comes has no sure reading."""
+        self._wire = wire
+        self._buffer = b""
+        self._advancing = False
+        self._dropping: Framing | None = None
+        self._room = 0
+        self._held = False
+        self._blocked = False
+        self._forgave = False
+
+    # ---- bytes in --------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Admit the connection, unless there are too many."""
+        self.transport = cast("asyncio.Transport", transport)
+        name = transport.get_extra_info("peername")
+        self._peer = self._wire.forwarding.peer(name[0] if isinstance(name, tuple) else "")
+        if self._wire.admit(self):
+            self._wire.wheel.arm(self, time.monotonic(), self._wire.head_timeout)
+        else:
+            self._fault(Reason.OVERLOADED, self._peer)
+
+    def data_received(self, data: bytes) -> None:
+        """Body bytes go to the exchange; everything else waits for its turn."""
+        exchange = self.exchange
+        if exchange is not None and exchange.receiving:
+            exchange.receive(data)
+        elif exchange is not None or self._blocked:
+            self._buffer += data
+            if len(self._buffer) > _BACKLOG:
+                self.hold()
+        elif self.closing:
+            self._linger(len(data))
+        elif self._dropping is not None:
+            self._drop(data)
+        elif self._buffer:
+            start = len(self._buffer)
+            self._buffer += data
+            self._advance(max(0, start - 3))
+        else:
+            self._buffer = data
+            self._advance(0)
+
+    def _advance(self, start: int = 0) -> None:
+        """Begin the next request as long as there is one and none is in hand."""
+        self._advancing = True
+        for _ in range(_TURN):
+            if not self._buffer or not self._is_free:
+                break
+            data = self._buffer
+            if data.startswith(b"\r\n") and not self._forgave:  # one empty line is (RFC 9112 2.2)
+                self._forgave = True
+                data = self._buffer = data[2:]
+                start = 0
+            end = data.find(b"\r\n\r\n", start)
+            start = 0
+            if (oversize := self._oversize(data, end)) is not None:
+                self._fault(oversize, self._peer)
+            elif end < 0:
+                self._await_head(data)
+                break
+            else:
+                self._buffer = data[end + 4 :]
+                self._begin(data[: end + 4])
+        else:
+            self._wire.loop.call_soon(self._advance)
+        self._advancing = False
+
+    @property
+    def _is_free(self) -> bool:
+        """Whether the next request may begin: not while the client leaves earlier answers unread."""
+        idle = self.exchange is None and self._dropping is None
+        return idle and not self.closing and not self._blocked
+
+    def _await_head(self, data: bytes) -> None:
+        """A head has begun: it has `head_timeout` from here, however slowly its bytes come."""
+        line_end = data.find(b"\n")
+        if line_end >= 0 and data[line_end - 1 : line_end] != b"\r":
+            # With bare LFs the end of the head would never be found.
+            self._fault(Reason.REQUEST_MALFORMED, self._peer)
+            return
+        now, seconds = time.monotonic(), self._wire.head_timeout
+        if self.deadline > now + seconds:
+            self._wire.wheel.arm(self, now, seconds)
+
+    def _oversize(self, data: bytes, end: int) -> Reason | None:
+        size = len(data) if end < 0 else end + 4
+        longest_line, longest_head = self._wire.longest_line, self._wire.longest_head
+        if size > longest_line and data.find(b"\r\n", 0, longest_line) < 0:
+            return Reason.URI_TOO_LONG
+        return Reason.HEADERS_TOO_LARGE if size > longest_head else None
+
+    def _begin(self, data: bytes) -> None:
+        now = time.monotonic()
+        self.deadline = inf
+        self._forgave = False
+        read = read_request(data, self._peer, now)
+        if isinstance(read, Reason):
+            self._fault(read, self._peer)
+            return
+        head, refused = read
+        fields = head.fields
+        self.closing = not keeps_alive(fields, http10=head.http10)
+        try:
+            framing = request_framing(fields, head.repeated, http10=head.http10)
+        except Malformed:
+            self._fault(Reason.REQUEST_MALFORMED, head)
+            return
+        if b"expect" in fields and fields[b"expect"].lower() != b"100-continue" and refused is None:
+            refused = Reason.REQUEST_MALFORMED
+        self.exchange = exchange = Exchange(self._wire, self, head, framing)
+        exchange.start(refused)
+
+    def take_backlog(self) -> bytes:
+        """What has come behind the head in hand."""
+        data, self._buffer = self._buffer, b""
+        self.unhold()
+        return data
+
+    def give_back(self, data: bytes) -> None:
+        """What turned out to lie behind the body."""
+        self._buffer = data
+
+    # ---- answers out -----------------------------------------------------------------------------------
+
+    def send(self, data: bytes) -> None:
+        """Write to the client."""
+        self._wire.outbox.write(self.transport, data)
+
+    def ending(self, exchange: Exchange, *, until_close: bool = False) -> bytes:
+        """Decide whether the connection ends with this exchange's answer; returns its Connection line.
+
+        `until_close`: only the end of the connection can end the answer.
+        """
+        body = exchange.request_body
+        if not body.done and exchange.answer is None:
+            # The rest would have to be read and dropped; a client that waits for 100 may send it or not.
+            vast = isinstance(body, Sized) and body.left > _DROPPED
+            awaits = b"expect" in exchange.head.fields and not self._buffer
+            until_close = until_close or vast or awaits
+        if self.closing or self.broken or until_close or self._wire.draining:
+            self.closing = True
+            return b"Connection: close\r\n"
+        return b"Connection: keep-alive\r\n" if exchange.head.http10 else b""
+
+    def abort(self) -> None:
+        """End the connection at once, unfinished."""
+        self._wire.outbox.flush()
+        self.transport.abort()
+
+    def close_idle(self) -> None:
+        """Close the connection unless it has a request in hand."""
+        if self.exchange is None:
+            self.transport.close()
+
+    def done(self, exchange: Exchange) -> None:
+        """The exchange is over: go on with the next request, or close."""
+        self.exchange = None
+        if self.transport.is_closing():
+            return
+        body = exchange.request_body
+        self.unhold()
+        if self.closing or self.broken or self._wire.draining:
+            self._close(linger=self.broken or bool(self._buffer) or not body.done)
+            return
+        self._wire.wheel.arm(self, time.monotonic(), _KEEP_ALIVE)
+        if not body.done:
+            self._dropping = body
+            self._room = _DROPPED
+            data, self._buffer = self._buffer, b""
+            self._drop(data)
+        if self._buffer and not self._advancing:
+            self._advance()
+
+    def _drop(self, data: bytes) -> None:
+        """Read and forget the rest of a body whose request has been answered."""
+        if self._dropping is None:
+            return
+        try:
+            _, rest = self._dropping.take(data)
+        except Malformed:
+            self._close(linger=True)
+            return
+        self._room -= len(data) - len(rest)
+        if self._room < 0:
+            self._close(linger=True)
+        elif self._dropping.done:
+            self._dropping = None
+            self._buffer = rest
+            if rest and not self._advancing:
+                self._advance()
+
+    def _fault(self, reason: Reason, seen: RequestHead | Peer) -> None:
+        """Answer a request that no exchange could be made of, and end the connection."""
+        wire = self._wire
+        reply = wire.gate.fault(reason, seen, wire.clock())
+        self.send(render_reply(reply, b"Connection: close\r\n", bodiless=False))
+        seconds = time.monotonic() - seen.started if isinstance(seen, RequestHead) else 0.0
+        wire.gate.finished(reply.opening, Closing(reply.status, 0, len(reply.body), seconds))
+        self._close(linger=True)
+
+    # ---- pace and end ----------------------------------------------------------------------------------
+
+    def hold(self) -> None:
+        """Read no more for now: the upstream, or the request in hand, takes no more."""
+        if not self._held:
+            self._held = True
+            self.transport.pause_reading()
+
+    def unhold(self) -> None:
+        """Read on."""
+        if self._held and not self.transport.is_closing():
+            self._held = False
+            self.transport.resume_reading()
+
+    def pause_writing(self) -> None:
+        """The client takes no more for now: hold the answer back."""
+        self._blocked = True
+        if self.exchange is not None:
+            self.exchange.hold_answer()
+
+    def resume_writing(self) -> None:
+        """The client takes more."""
+        self._blocked = False
+        if self.exchange is not None:
+            self.exchange.unhold_answer()
+        elif not self.closing:
+            self.unhold()
+            self._advance()
+
+    def expired(self, now: float) -> None:
+        """Too long without a head (408 where one had begun), idle, or lingering."""
+        if self.exchange is not None:
+            self.exchange.client_silent()
+        elif self._buffer and not self.closing:
+            self._fault(Reason.REQUEST_TIMEOUT, self._peer)
+        else:
+            self.transport.abort()
+
+    def _linger(self, size: int) -> None:
+        self._room -= size
+        if self._room < 0:
+            self.transport.abort()
+
+    def _close(self, *, linger: bool) -> None:
+        self.closing = True
+        self._buffer = b""
+        self._dropping = None
+        self._wire.outbox.flush()
+        if not linger or not self.transport.can_write_eof():
+            self.transport.close()
+            return
+        self._room = _LINGER_BYTES
+        self.transport.write_eof()
+        self._wire.wheel.arm(self, time.monotonic(), _LINGER_SECONDS)
+
+    def eof_received(self) -> bool:
+        """A client that closes its side has gone, even where it might still read (as nginx sees it)."""
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client has gone."""
+        self.deadline = inf
+        self.closing = True
+        self._wire.dismiss(self)
+        exchange = self.exchange
+        if exchange is not None:
+            exchange.client_gone()

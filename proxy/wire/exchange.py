@@ -1,0 +1,422 @@
+"""One request from start to end: the gate's verdict carried out between the two protocols.
+
+An exchange asks the gate, gets finished bytes, and obeys; it never knows why. Whatever goes wrong ends
+in exactly one answer (or none, where the client has gone) and exactly one call of `finished`.
+"""
+
+from __future__ import annotations
+
+import time
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from proxy.model import Closing, Note, Reason, Reply, Wait
+from proxy.wire.framing import NO_BODY, Chunked, Malformed, Sized, UntilClose, keeps_alive, response_framing
+from proxy.wire.headers import render_reply
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from proxy.model import Forward, Judgement, Need, Opening, RequestHead, Verdict
+    from proxy.wire.client import ClientConnection
+    from proxy.wire.framing import Framing
+    from proxy.wire.heads import ResponseHead
+    from proxy.wire.listen import Wire
+    from proxy.wire.upstream import UpstreamConnection
+
+# Repeating these cannot do a thing twice (RFC 9110 9.2.2).
+_REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
+_CONTINUE_STATUS = 100
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_LAST_CHUNK = b"0\r\n\r\n"
+_EVENTS = b"text/event-stream"
+# What nginx logs for a client that did not wait; no such answer exists.
+_CLIENT_CLOSED = 499
+
+_operations = structlog.get_logger()
+
+
+class Exchange:
+    """One request and its answer."""
+
+    answer: ResponseHead | None = None
+    """The head of the upstream's final answer, once it has come."""
+    receiving = False
+    """Request body bytes are taken as they come."""
+    is_waiting = False
+    """An upstream connection is awaited."""
+    streams = False
+    """The answer is a stream of events, which may be quiet for as long as it likes."""
+
+    _opening: Opening | None = None
+    _upstream: UpstreamConnection | None = None
+    _task: asyncio.Task[None] | None = None
+    _collected: list[bytes] | None = None
+    _room = 0
+    _retried = False
+    _bytes_in = 0
+    _bytes_out = 0
+    _sent = 0.0
+    _first_byte: float | None = None
+    # Set by the step that comes before their first use.
+    _judgement: Judgement
+    _forward: Forward
+    _answer_body: Framing
+
+    def __init__(
+        self, wire: Wire, client: ClientConnection, head: RequestHead, request_body: Framing
+    ) -> None:
+        self.client = client
+        self.head = head
+        self.request_body = request_body
+        self._wire = wire
+
+    # ---- the verdict -----------------------------------------------------------------------------------
+
+    def start(self, refused: Reason | None) -> None:
+        """Have the request judged, or refuse it for what the wire itself saw."""
+        self._wire.exchanges.add(self)
+        if refused is None:
+            self._judgement = self._wire.gate.judge(self.head, self._wire.clock())
+            self._step(None)
+        else:
+            self._reply(self._fault(refused))
+
+    def _step(self, given: Any, failure: Exception | None = None) -> None:
+        """Run the gate to its next need or to its verdict, with what the last need gave, or how it failed."""
+        try:
+            need = self._judgement.send(given) if failure is None else self._judgement.throw(failure)
+        except StopIteration as stop:
+            self._obey(stop.value)
+        except Exception as error:  # noqa: BLE001 - no verdict, no forward: whatever it was
+            _operations.error("judgement_failed", error=type(error).__name__)
+            self._reply(self._fault(Reason.INTERNAL_ERROR))
+        else:
+            self._serve(need)
+
+    def _serve(self, need: Need) -> None:
+        if isinstance(need, Wait):
+            self._task = self._wire.loop.create_task(self._await(need))
+        elif self.request_body.done:
+            self._step(b"")
+        elif isinstance(self.request_body, Sized) and self.request_body.left > need.limit:
+            self._step(Reason.BODY_TOO_LARGE)
+        else:
+            if isinstance(self.request_body, Chunked):
+                # The gate reads content, not chunks; collected, it goes on with a Content-Length.
+                self.request_body = Chunked(decode=True)
+            self._room = need.limit
+            self._collected = []
+            self.receiving = True
+            self._wire.wheel.arm(self.client, time.monotonic(), self._wire.timeouts.idle)
+            waiting = self.client.take_backlog()
+            if waiting:
+                self.receive(waiting)
+            else:
+                self._ask_to_continue()
+
+    async def _await(self, need: Wait) -> None:
+        given, failure = None, None
+        try:
+            given = await need.call()
+        except Exception as error:  # noqa: BLE001 - the gate decides what a failure means
+            failure = error
+        self._task = None
+        self._step(given, failure)
+
+    def _obey(self, verdict: Verdict) -> None:
+        if isinstance(verdict, Reply):
+            self._reply(verdict)
+            return
+        self._forward = verdict
+        self._opening = verdict.opening
+        self.is_waiting = True
+        connection = self._wire.pool.take(self)
+        if connection is not None:
+            self.connected(connection)
+
+    def _reply(self, reply: Reply) -> None:
+        """Answer here. The rest of the request's body is the client connection's to drop."""
+        self._opening = reply.opening
+        bodiless = self.head.method == "HEAD"
+        self.client.send(render_reply(reply, self.client.ending(self), bodiless=bodiless))
+        self._bytes_out = 0 if bodiless else len(reply.body)
+        self._finish(reply.status, None)
+
+    def _fault(self, reason: Reason) -> Reply:
+        return self._wire.gate.fault(reason, self._opening or self.head, self._wire.clock())
+
+    # ---- toward the upstream ---------------------------------------------------------------------------
+
+    def connected(self, connection: UpstreamConnection) -> None:
+        """Send the head, and whatever there is of the body, in one write."""
+        self.is_waiting = False
+        connection.exchange = self
+        self._upstream = connection
+        body = self.request_body
+        parts = [self._forward.head]
+        if self._collected is not None:
+            content = b"".join(self._collected)
+            parts += (b"Content-Length: %d\r\n\r\n" % len(content), content)
+        elif isinstance(body, Chunked):
+            parts.append(b"Transfer-Encoding: chunked\r\n\r\n")
+        elif body is NO_BODY:
+            parts.append(b"\r\n")
+        elif isinstance(body, Sized):
+            parts.append(b"Content-Length: %d\r\n\r\n" % body.left)
+        if not body.done and not self._send_first(parts):
+            return
+        self._sent = now = time.monotonic()
+        self._wire.outbox.write(connection.transport, b"".join(parts))
+        self._watch(now)
+
+    def _send_first(self, parts: list[bytes]) -> bool:
+        """Add what has come of the body to the first write; False where it was malformed."""
+        self.receiving = True
+        waiting = self.client.take_backlog()
+        if waiting:
+            taken = self._take(waiting)
+            if taken is None:
+                return False
+            parts.append(taken)
+        else:
+            self._ask_to_continue()
+        return True
+
+    def _ask_to_continue(self) -> None:
+        if b"expect" in self.head.fields and not self.head.http10:
+            self.client.send(_CONTINUE)
+
+    def receive(self, data: bytes) -> None:
+        """Request body bytes have come; those that lie behind the body go back to the client connection."""
+        taken = self._take(data)
+        if taken is None:
+            return
+        if self._upstream is not None:
+            if taken:
+                self._wire.outbox.write(self._upstream.transport, taken)
+            self._watch(time.monotonic())
+        elif self._collected is not None:
+            self._gather(self._collected, taken)
+
+    def _gather(self, collected: list[bytes], taken: bytes) -> None:
+        collected.append(taken)
+        self._room -= len(taken)
+        if self._room < 0:
+            self.receiving = False
+            self._collected = None
+        elif not self.request_body.done:
+            self._wire.wheel.arm(self.client, time.monotonic(), self._wire.timeouts.idle)
+            return
+        self.client.deadline = inf
+        self._step(Reason.BODY_TOO_LARGE if self._room < 0 else b"".join(collected))
+
+    def _take(self, data: bytes) -> bytes | None:
+        try:
+            taken, rest = self.request_body.take(data)
+        except Malformed:
+            self.client.broken = True
+            self.failed(Reason.REQUEST_MALFORMED)
+            return None
+        self._bytes_in += len(data) - len(rest)
+        self.receiving = not self.request_body.done
+        if rest:
+            self.client.give_back(rest)
+        return taken
+
+    def _watch(self, now: float) -> None:
+        """Give the upstream connection its next deadline."""
+        if self._upstream is None:
+            return
+        if self.streams:
+            self._upstream.deadline = inf
+            return
+        timeouts = self._wire.timeouts
+        awaited = self.answer is None and not self.receiving
+        self._wire.wheel.arm(self._upstream, now, timeouts.first_byte if awaited else timeouts.idle)
+
+    def hold_answer(self) -> None:
+        """Read no more of the answer: the client takes no more for now."""
+        if self._upstream is not None:
+            self._upstream.hold()
+
+    def unhold_answer(self) -> None:
+        """Read on."""
+        if self._upstream is not None:
+            self._upstream.unhold()
+
+    # ---- from the upstream -----------------------------------------------------------------------------
+
+    def interim(self, head: ResponseHead) -> None:
+        """Pass an interim answer on; 100 is the client side's own, and HTTP/1.0 knows none."""
+        if head.status != _CONTINUE_STATUS and not self.head.http10:
+            self.client.send(self._wire.response_lines.head(head, self.head, b"\r\n"))
+
+    def answered(self, head: ResponseHead, rest: bytes) -> None:
+        """The final head has come, with `rest` behind it."""
+        self._first_byte = time.monotonic()
+        http10 = self.head.http10
+        try:
+            body = response_framing(
+                self.head.method, head.status, head.fields, head.repeated, http10=head.http10, decode=http10
+            )
+        except Malformed:
+            self.failed(Reason.UPSTREAM_MALFORMED)
+            return
+        self.answer = head
+        self._answer_body = body
+        unsized = not isinstance(body, Sized)
+        added = self.client.ending(self, until_close=http10 and unsized)
+        if unsized and not http10:
+            added += b"Transfer-Encoding: chunked\r\n"
+        out = self._wire.response_lines.head(head, self.head, added + b"\r\n")
+        if head.fields.get(b"content-type", b"").lower().startswith(_EVENTS):
+            self.streams = True
+            self._wire.gate.opened(self._forward.opening, head.status)
+        if body.done:
+            self.client.send(out)
+            self._complete(surplus=bool(rest))
+        else:
+            self.content(rest, out)
+
+    def content(self, data: bytes, head: bytes = b"") -> None:
+        """Answer body bytes have come; `head` leaves in the same write."""
+        body = self._answer_body
+        try:
+            out, surplus = body.take(data)
+        except Malformed:
+            self._cut(Reason.UPSTREAM_MALFORMED)
+            return
+        if out and isinstance(body, UntilClose) and not self.head.http10:
+            out = b"%x\r\n%b\r\n" % (len(out), out)
+        self._bytes_out += len(out)
+        if head:
+            out = head + out
+        if out:
+            self.client.send(out)
+        if body.done:
+            self._complete(surplus=bool(surplus))
+        else:
+            self._watch(time.monotonic())
+
+    def _complete(self, *, surplus: bool) -> None:
+        """The answer is whole: give the connection back where it can serve again."""
+        answer, connection = self.answer, self._upstream
+        if answer is None:
+            return
+        if connection is not None:
+            self._upstream = None
+            if not surplus and self.request_body.done and keeps_alive(answer.fields, http10=answer.http10):
+                connection.reused = True
+                connection.unhold()
+                self._wire.pool.put(connection)
+            else:
+                connection.abort()
+        self._finish(answer.status, None)
+
+    # ---- what goes wrong -------------------------------------------------------------------------------
+
+    def upstream_lost(self, connection: UpstreamConnection, *, clean: bool) -> None:
+        """The upstream has closed its connection."""
+        self._upstream = None
+        if self.answer is not None:
+            if isinstance(self._answer_body, UntilClose) and clean:
+                if not self.head.http10:
+                    self.client.send(_LAST_CHUNK)
+                    self._bytes_out += len(_LAST_CHUNK)
+                self._complete(surplus=False)
+            else:
+                self._cut(Reason.UPSTREAM_MALFORMED)
+        elif connection.has_answered:
+            self.failed(Reason.UPSTREAM_MALFORMED)
+        elif connection.reused and not self._retried and self._is_repeatable:
+            # It was closing while the request was on its way: nobody has read it.
+            self._retried = True
+            self.is_waiting = True
+            self._wire.pool.dial(self)
+        else:
+            self.failed(Reason.UPSTREAM_UNREACHABLE)
+
+    @property
+    def _is_repeatable(self) -> bool:
+        return self.request_body is NO_BODY and self.head.method in _REPEATABLE
+
+    def client_silent(self) -> None:
+        """The rest of the request's body has not come."""
+        self.client.broken = True
+        self.failed(Reason.REQUEST_TIMEOUT)
+
+    def upstream_silent(self) -> None:
+        """Nothing has moved for too long."""
+        if self.receiving and self.answer is None:
+            self.client_silent()
+        else:
+            self.failed(Reason.UPSTREAM_TIMEOUT)
+
+    def failed(self, reason: Reason) -> None:
+        """It cannot be completed: answer with the refusal where no answer has begun."""
+        if self.answer is not None:
+            self._cut(reason)
+            return
+        self._let_go()
+        self._reply(self._fault(reason))
+
+    def _cut(self, reason: Reason | Note) -> None:
+        """The head is out, so the only truth left to tell is a connection that ends too early."""
+        self._let_go()
+        self.client.abort()
+        self._finish(self.answer.status if self.answer is not None else _CLIENT_CLOSED, reason)
+
+    def client_gone(self) -> None:
+        """The client has closed its connection: what it asked for is of no use to anybody."""
+        self._let_go()
+        if self._opening is None:
+            self._opening = self._fault(Reason.CLIENT_CLOSED).opening
+        self._finish(self.answer.status if self.answer is not None else _CLIENT_CLOSED, Note.CLIENT_CLOSED)
+
+    def end(self, note: Note) -> None:
+        """End it now; an answer that is on its way ends cleanly where a chunk has just ended."""
+        if self.answer is None:
+            self.failed(Reason(note))
+            return
+        if (
+            isinstance(self._answer_body, Chunked)
+            and self._answer_body.between_chunks
+            and not self.head.http10
+        ):
+            self._let_go()
+            self.client.send(_LAST_CHUNK)
+            self.client.closing = True
+            self._finish(self.answer.status, note)
+        else:
+            self._cut(note)
+
+    def _let_go(self) -> None:
+        """End whatever still works for this exchange."""
+        self.is_waiting = False
+        self.receiving = False
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+        if self._upstream is not None:
+            self._upstream.abort()
+            self._upstream = None
+
+    def _finish(self, status: int, reason: Reason | Note | None) -> None:
+        wire = self._wire
+        wire.exchanges.discard(self)
+        first = self._first_byte
+        closing = Closing(
+            status,
+            self._bytes_in,
+            self._bytes_out,
+            time.monotonic() - self.head.started,
+            None if first is None else first - self._sent,
+            None if self.answer is None else self.answer.status,
+            reason,
+        )
+        if self._opening is not None:
+            wire.gate.finished(self._opening, closing)
+        self.client.done(self)

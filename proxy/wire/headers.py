@@ -1,0 +1,190 @@
+"""Header lines: what is taken off a message and what is put on, in that order (RFC 9110 section 7.6.1).
+
+Pure. Hop-by-hop lines go first, and every line that `Connection` names; then whatever a client must
+not say (credentials, identity, overrides, forwarding) in every spelling; only then is anything added, so
+that no client byte decides over an added line (CVE-2024-45410, CVE-2025-64484).
+"""
+
+from __future__ import annotations
+
+import re
+from email.utils import formatdate
+from functools import lru_cache
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from proxy.config import Config
+    from proxy.model import Identity, Reply, RequestHead
+    from proxy.wire.heads import ResponseHead
+
+_HOP_BY_HOP = frozenset(
+    b"connection keep-alive proxy-connection proxy-authenticate proxy-authorization te trailer"
+    b" transfer-encoding upgrade".split()
+)
+# Lines that this proxy writes itself, or that no client may send through it.
+_OURS = frozenset(
+    b"host content-length expect authorization dpop x-request-id traceparent"
+    # a method or a target beside the one that was judged
+    b" x-http-method x-http-method-override x-method-override x-original-url x-original-uri x-original-method"
+    b" x-rewrite-url x-override-url"
+    # who the client is: only `forwarded.py` says that
+    b" forwarded x-real-ip x-client-ip x-cluster-client-ip true-client-ip cf-connecting-ip fastly-client-ip"
+    b" x-original-forwarded-for x-original-host x-host x-url-scheme x-scheme front-end-https".split()
+)
+_FAMILIES = (b"x-agent-", b"x-forwarded-")
+_SPELLINGS = bytes.maketrans(b"_.", b"--")
+_KNOWN_NAMES = 4096
+_NO_CONTENT = 204
+_NOT_PLAIN = re.compile(r"[^\x21-\x7e]|[%,]")
+_PHRASES = {status.value: status.phrase.encode() for status in HTTPStatus}
+_DROP, _KEEP, _CHANGE = 0, 1, 2
+_PLAIN_CONNECTION = frozenset({b"keep-alive", b"close", b"Keep-Alive", b"Close"})
+_LOCATIONS = frozenset({b"location", b"content-location"})
+
+
+def encoded(value: str) -> str:
+    """`value` in visible ASCII, so that no two values look alike in a header (design section 9).
+
+    Everything else, and `%` and `,` themselves, is percent-encoded UTF-8.
+    """
+    return _NOT_PLAIN.sub(lambda found: "".join(f"%{byte:02X}" for byte in found[0].encode()), value)
+
+
+def identity_lines(headers: Mapping[str, str], identity: Identity) -> bytes:
+    """The verified identity as header lines; `headers` maps a header name to what it says.
+
+    A member that the token does not have makes no line, apart from the scopes, which are then empty.
+    """
+    said = {
+        "id": encoded(identity.id),
+        "scopes": " ".join(identity.scopes),
+        "name": encoded(identity.name) if identity.name else None,
+        "issuer": encoded(identity.issuer),
+        "audit_url": encoded(identity.audit_url) if identity.audit_url else None,
+    }
+    lines = ((name, said[member]) for name, member in headers.items())
+    return "".join(f"{name}: {value}\r\n" for name, value in lines if value is not None).encode()
+
+
+def named_by_connection(value: bytes) -> frozenset[bytes]:
+    """The lower-cased header names in a Connection value (RFC 9110 7.6.1)."""
+    return frozenset(name.strip(b" \t").lower() for name in value.split(b","))
+
+
+class _Fate(dict[bytes, int]):
+    """Header name as it came → what becomes of its line. Bounded: names are the other side's choice."""
+
+    def __init__(
+        self, dropped: frozenset[bytes], families: tuple[bytes, ...], changed: frozenset[bytes] = frozenset()
+    ) -> None:
+        super().__init__()
+        self._dropped = dropped
+        self._families = families
+        self._changed = changed
+
+    def __missing__(self, name: bytes) -> int:
+        # Servers that build environment variables read `_`, and some `.`, as `-`.
+        spelling = name.lower().translate(_SPELLINGS)
+        fate = _KEEP
+        if spelling in self._dropped or spelling.startswith(self._families):
+            fate = _DROP
+        elif spelling in self._changed:
+            fate = _CHANGE
+        if len(self) < _KNOWN_NAMES:
+            self[name] = fate
+        return fate
+
+
+class RequestLines:
+    """Builds the head that goes to the upstream."""
+
+    def __init__(self, config: Config) -> None:
+        identity = frozenset(name.encode().lower().translate(_SPELLINGS) for name in config.identity_headers)
+        self._fate = _Fate(_HOP_BY_HOP | _OURS | identity, _FAMILIES)
+        rewritten = f"Host: {config.upstream.authority}\r\n".encode()
+        self._host = rewritten if config.upstream.host_policy == "rewrite" else None
+
+    def head(self, head: RequestHead, added: bytes, *, dropping: frozenset[bytes] = frozenset()) -> bytes:
+        """Request line and header lines for `head`, `added` (lines, each ending in CRLF) last.
+
+        `dropping` names further lower-cased headers to leave out.
+        """
+        fate = self._fate
+        lines = head.lines
+        named = head.fields.get(b"connection")
+        if named is not None and named not in _PLAIN_CONNECTION:
+            dropping |= named_by_connection(named)
+        if dropping:
+            lines = tuple(line for line in lines if line[0].lower() not in dropping)
+        kept = b"".join([b"%b: %b\r\n" % line for line in lines if fate[line[0]] is _KEEP])
+        host = self._host or b"Host: %b\r\n" % head.host
+        return b"%b %b HTTP/1.1\r\n%b%b%b" % (head.method.encode(), head.target, host, kept, added)
+
+
+class ResponseLines:
+    """Builds the head that goes to the client."""
+
+    def __init__(self, config: Config) -> None:
+        self._fate = _Fate(_HOP_BY_HOP, (), _LOCATIONS)
+        upstream = config.upstream
+        self._private = re.compile(
+            rb"(?:https?:)?//%b(?=[/?#]|$)" % re.escape(upstream.authority.encode()), re.IGNORECASE
+        )
+        self._public = _origin(config.resource).encode() if config.resource else None
+
+    def head(self, response: ResponseHead, request: RequestHead, added: bytes) -> bytes:
+        """Status line and header lines of `response`, `added` (lines, each ending in CRLF) last."""
+        fate = self._fate
+        lines = response.lines
+        if response.status == _NO_CONTENT and b"content-length" in response.fields:
+            lines = tuple(line for line in lines if line[0].lower() != b"content-length")  # RFC 9110 8.6
+        named = response.fields.get(b"connection")
+        if named is not None and named not in _PLAIN_CONNECTION:
+            # Without its length the answer would run into the next one.
+            dropping = named_by_connection(named) - {b"content-length"}
+            lines = tuple(line for line in lines if line[0].lower() not in dropping)
+        kept = b"".join(
+            [
+                b"%b: %b\r\n" % (line if fate[line[0]] is _KEEP else self._published(line, request))
+                for line in lines
+                if fate[line[0]] is not _DROP
+            ]
+        )
+        return b"HTTP/1.1 %d %b\r\n%b%b" % (response.status, response.phrase, kept, added)
+
+    def _published(self, line: tuple[bytes, bytes], request: RequestHead) -> tuple[bytes, bytes]:
+        """A location that names the upstream names this proxy instead: the other is nobody's to reach."""
+        name, value = line
+        public = self._public or b"http://" + request.host
+        return name, self._private.sub(lambda _: public, value, count=1) if self._private.match(
+            value
+        ) else value
+
+
+def _origin(resource: str) -> str:
+    scheme, _, rest = resource.partition("://")
+    return f"{scheme}://{rest.partition('/')[0]}"
+
+
+def render_reply(reply: Reply, connection: bytes, *, bodiless: bool) -> bytes:
+    """An answer of our own as bytes; `connection` is its Connection line, if it needs one."""
+    status = reply.status
+    phrase = _PHRASES.get(status, b"")
+    body = b"" if bodiless else reply.body
+    return b"HTTP/1.1 %d %b\r\nDate: %b\r\n%bContent-Length: %d\r\n%b\r\n%b" % (
+        status,
+        phrase,
+        _date(int(reply.opening.timestamp)),
+        reply.lines,
+        len(reply.body),
+        connection,
+        body,
+    )
+
+
+@lru_cache(maxsize=4)
+def _date(second: int) -> bytes:
+    return formatdate(second, usegmt=True).encode()

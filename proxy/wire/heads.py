@@ -1,0 +1,152 @@
+"""Heads: bytes up to the empty line in, one unambiguous value out (RFC 9112 sections 2 to 5).
+
+Pure, and the only file that knows the parser: llhttp, through httptools, a fresh one for each head. It
+accepts more than this proxy may pass on, so every head is checked once more here, in both directions. Its
+error texts are never looked at: they may quote the message, credential included.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Mapping  # noqa: TC003 - msgspec reads the annotations when it first sees one
+
+from httptools import HttpParserUpgrade, HttpRequestParser, HttpResponseParser
+from msgspec import Struct
+
+from proxy.model import Peer, Reason, RequestHead
+
+Lines = tuple[tuple[bytes, bytes], ...]
+
+_REQUEST_LINE = re.compile(rb"([!-~]+) ([!-~]+) HTTP/1\.([01])\r\n")
+_STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: ([^\r\n]*))?\r\n")
+_TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_ABSOLUTE = re.compile(rb"(?i:https?)://([^/?]+)(.*)", re.DOTALL)
+# Everything that may stand in a head apart from CR and LF.
+_TEXT = bytes(byte for byte in range(256) if byte == 9 or 32 <= byte != 127)  # noqa: PLR2004 - HTAB, SP, DEL
+_MOST_LINES = 128
+_NEVER = frozenset[bytes]()
+_KNOWN_NAMES = 2048
+
+
+class ResponseHead(Struct, frozen=True, gc=False):
+    """An answer's head that passed the checks; the members are those of `RequestHead`."""
+
+    status: int
+    phrase: bytes
+    http10: bool
+    lines: Lines
+    fields: Mapping[bytes, bytes]
+    repeated: frozenset[bytes]
+
+
+class _LowerNames(dict[bytes, bytes]):
+    """Header name as it came → lower-cased, or empty where it is no token. Bounded."""
+
+    def __missing__(self, name: bytes) -> bytes:
+        lower = name.lower() if _TOKEN.fullmatch(name) else b""
+        if len(self) < _KNOWN_NAMES:
+            self[name] = lower
+        return lower
+
+
+_LOWER = _LowerNames()
+
+
+class _Found:
+    """The header lines of one head, as the parser reports them."""
+
+    __slots__ = ("fields", "lines", "repeated")
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[bytes, bytes]] = []
+        self.fields: dict[bytes, bytes] = {}
+        self.repeated = _NEVER
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        value = value.rstrip(b" \t")
+        self.lines.append((name, value))
+        lower = _LOWER[name]
+        if lower in self.fields:
+            self.fields[lower] += b", " + value
+            self.repeated |= {lower}
+        else:
+            self.fields[lower] = value
+
+
+def _is_clean(head: bytes, found: _Found) -> bool:
+    """Whether `head` is a first line, the lines found and the empty line, each ended by CRLF.
+
+    Says no to bare CR and LF, control bytes, names that are no tokens, and obs-fold: a folded line is one
+    that the parser did not count.
+    """
+    ends = len(found.lines) + 2
+    return (
+        head.translate(None, _TEXT) == b"\r\n" * ends
+        and head.count(b"\r\n") == ends
+        and b"" not in found.fields
+    )
+
+
+def read_request(head: bytes, peer: Peer, started: float) -> tuple[RequestHead, Reason | None] | Reason:
+    """Read one request head, from its first line to its empty line; `started` is monotonic seconds.
+
+    The reason beside a head refuses this request only. A reason alone means that the bytes have no sure
+    reading, so the connection must end.
+    """
+    found = _Found()
+    upgrades = False
+    try:
+        HttpRequestParser(found).feed_data(head)
+    except HttpParserUpgrade:
+        upgrades = True
+    except Exception:  # noqa: BLE001 - whatever it raises says "unreadable"
+        return Reason.REQUEST_MALFORMED
+    first = _REQUEST_LINE.match(head)
+    if first is None or not _is_clean(head, found):
+        return Reason.REQUEST_MALFORMED
+    if len(found.lines) > _MOST_LINES:
+        return Reason.HEADERS_TOO_LARGE
+    method, target, minor = first.groups()
+    fields = found.fields
+    host = fields.get(b"host", b"")
+    http10 = minor == b"0"
+    if b"host" in found.repeated or b"#" in target or not (host or http10):
+        return Reason.REQUEST_MALFORMED
+    refused = None
+    if upgrades or b"upgrade" in fields:
+        refused = Reason.UPGRADE_REFUSED
+    elif method == b"TRACE":  # it would echo the credential of the next hop
+        refused = Reason.METHOD_REFUSED
+    elif not target.startswith(b"/"):
+        target, host, refused = _absolute(target, host)
+    return RequestHead(
+        method.decode(), target, host, tuple(found.lines), fields, found.repeated, peer, started, http10
+    ), refused
+
+
+def _absolute(target: bytes, host: bytes) -> tuple[bytes, bytes, Reason | None]:
+    """Origin-form and authority of an absolute-form target (RFC 9112 3.2.2).
+
+    What one server reads from the target and another from Host must be the same.
+    """
+    absolute = _ABSOLUTE.fullmatch(target)
+    if absolute is None or absolute[1].lower() != (host or absolute[1]).lower():
+        return target, host, Reason.PATH_AMBIGUOUS
+    path = absolute[2]
+    return (path if path.startswith(b"/") else b"/" + path), host or absolute[1], None
+
+
+def read_response(head: bytes) -> ResponseHead | None:
+    """Read one answer's head, from its first line to its empty line; None where it is not to be trusted."""
+    found = _Found()
+    try:
+        with contextlib.suppress(HttpParserUpgrade):
+            HttpResponseParser(found).feed_data(head)
+    except Exception:  # noqa: BLE001 - as above
+        return None
+    first = _STATUS_LINE.match(head)
+    if first is None or not _is_clean(head, found) or len(found.lines) > _MOST_LINES:
+        return None
+    minor, status, phrase = first.groups(b"")
+    return ResponseHead(int(status), phrase, minor == b"0", tuple(found.lines), found.fields, found.repeated)

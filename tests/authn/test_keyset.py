@@ -1,0 +1,98 @@
+"""Key sets: which are usable at all, and which key a token gets."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from proxy.authn.jose import Key
+from proxy.authn.keyset import KeySetError, key_set, read_key_set
+from proxy.model import Deny, Reason
+from tests.support.keys import jwks, jwks_bytes, make_key
+
+ED, ED_2 = make_key("EdDSA", "ed"), make_key("EdDSA", "ed-2")
+RSA, EC = make_key("RS256", "rsa"), make_key("ES256", "ec")
+
+UNKNOWN, REFUSED = Reason.KEY_UNKNOWN, Reason.ALGORITHM_REFUSED
+
+SELECTIONS = [
+    pytest.param([ED, RSA], "EdDSA", "ed", "ed", id="by kid"),
+    pytest.param([ED, RSA], "Ed25519", "ed", "ed", id="by kid, under the newer name"),
+    pytest.param([ED, RSA], "RS256", "rsa", "rsa", id="by kid, the other one"),
+    pytest.param([ED, RSA], "EdDSA", "new", UNKNOWN, id="a kid that is not there"),
+    pytest.param([ED, RSA], "EdDSA", "ED", UNKNOWN, id="a kid in another case"),
+    pytest.param([ED, RSA], "EdDSA", "", UNKNOWN, id="an empty kid is a kid"),
+    pytest.param([ED, RSA], "RS256", "ed", REFUSED, id="an algorithm that does not fit the kid's key"),
+    pytest.param([ED, RSA], "PS256", "rsa", REFUSED, id="an algorithm that the key's alg excludes"),
+    pytest.param(
+        [RSA.public(alg=None)], "PS256", "rsa", "rsa", id="a key without alg takes what its type fits"
+    ),
+    pytest.param([ED, RSA], "EdDSA", None, "ed", id="no kid, and one key fits"),
+    pytest.param([ED, ED_2], "EdDSA", None, UNKNOWN, id="no kid, and two keys fit"),
+    pytest.param([ED, RSA], "ES256", None, UNKNOWN, id="no kid, and no key fits"),
+    pytest.param([ED.public(kid=None)], "EdDSA", None, None, id="no kid on either side"),
+    pytest.param([ED.public(kid=None)], "EdDSA", "ed", UNKNOWN, id="a kid, but the key has none"),
+    pytest.param([ED, RSA.public(kid="ed")], "RS256", "ed", "ed", id="one kid twice, told apart by type"),
+    pytest.param([ED, ED_2.public(kid="ed")], "EdDSA", "ed", UNKNOWN, id="one kid twice, and both keys fit"),
+    pytest.param([ED, ED.public(use=None)], "EdDSA", "ed", "ed", id="one key listed twice"),
+    pytest.param(
+        [ED, RSA.public(kid="ed"), EC], "ES256", "ed", REFUSED, id="one kid twice, and neither fits"
+    ),
+]
+
+
+@pytest.mark.parametrize(("keys", "algorithm", "kid", "expected"), SELECTIONS)
+def test_exactly_one_key_is_chosen(
+    keys: list[Any], algorithm: str, kid: str | None, expected: object
+) -> None:
+    chosen = key_set(jwks(*keys)).select(algorithm, kid)
+    if isinstance(expected, Reason):
+        assert isinstance(chosen, Deny)
+        assert chosen.reason is expected
+    else:
+        assert isinstance(chosen, Key)
+        assert chosen.kid == expected
+        assert algorithm in chosen.algorithms
+
+
+def test_the_key_chosen_by_fit_is_the_right_one() -> None:
+    keys = key_set(jwks(ED, RSA.public(kid="ed")))
+    assert keys.select("RS256", "ed") != keys.select("EdDSA", "ed")
+
+
+def test_unusable_keys_are_skipped_one_by_one() -> None:
+    keys = key_set({"keys": [make_key("HS256").jwk, ED.jwk, "no key", ED_2.public(use="enc"), RSA.jwk]})
+    assert {key.kid for key in keys.keys} == {"ed", "rsa"}
+    assert keys.skipped == (
+        "keys[0]: it is private or symmetric",
+        "keys[2]: it is not an object",
+        "keys[3]: its use is not sig",
+    )
+
+
+UNREADABLE = [
+    pytest.param(b"", "JSON", id="nothing"),
+    pytest.param(b"<!doctype html><title>Login</title>", "JSON", id="a login page"),
+    pytest.param(b"[]", "JSON", id="a list"),
+    pytest.param(b'{"keys": [], "keys": []}', "JSON", id="a name twice"),
+    pytest.param(b"{}", "no list", id="no keys member"),
+    pytest.param(b'{"keys": {}}', "no list", id="keys that are no list"),
+    pytest.param(b'{"keys": []}', "can be used", id="no keys"),
+    pytest.param(jwks_bytes(make_key("HS256")), "it is private or symmetric", id="symmetric keys only"),
+    pytest.param(json.dumps({"keys": [ED.jwk] * 101}).encode(), "100", id="101 keys"),
+    pytest.param(json.dumps({**jwks(ED), "more": "x" * 262144}).encode(), "256 KiB", id="over 256 KiB"),
+    pytest.param(json.dumps(ED.jwk).encode(), "no list", id="a single key"),
+]
+
+
+@pytest.mark.parametrize(("document", "why"), UNREADABLE)
+def test_a_broken_set_is_no_set(document: bytes, why: str) -> None:
+    with pytest.raises(KeySetError, match=why):
+        read_key_set(document)
+
+
+def test_one_hundred_keys_are_read() -> None:
+    document = {"keys": [ED.public(kid=str(number)) for number in range(100)]}
+    assert len(read_key_set(json.dumps(document).encode()).keys) == 100

@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import pytest
+
+from proxy.config import addresses
+from proxy.config.addresses import Target, Url
+from proxy.config.faults import UnfitError
+
+READ = [
+    pytest.param(
+        addresses.url, "https://A.Example", Url("https", "a.example", 443, "", ""), id="a URL in any case"
+    ),
+    pytest.param(
+        addresses.url, "HTTP://a:81/b?c#d", Url("http", "a", 81, "/b", "?c#d"), id="a URL with everything"
+    ),
+    pytest.param(addresses.url, "https://[::0001]/", Url("https", "::1", 443, "/", ""), id="a URL with IPv6"),
+    pytest.param(addresses.place, "MCP.example.com", "mcp.example.com", id="a host in any case"),
+    pytest.param(addresses.place, "a_b.local:8443", "a_b.local:8443", id="a host with underscore and port"),
+    pytest.param(addresses.place, "[0:0::1]:80", "[::1]:80", id="IPv6 in its one spelling"),
+    pytest.param(addresses.place, "a:1", "a:1", id="the first port"),
+    pytest.param(addresses.place, "a:65535", "a:65535", id="the last port"),
+    pytest.param(addresses.socket_path, "unix:/" + "a" * 106, "/" + "a" * 106, id="the longest socket path"),
+    pytest.param(addresses.listen, "0.0.0.0:8080", ("0.0.0.0", 8080), id="every address"),
+    pytest.param(addresses.listen, "[::1]:0", ("::1", 0), id="a port that the system chooses"),
+    pytest.param(addresses.socket_path, "unix:/run/a.sock", "/run/a.sock", id="a socket"),
+    pytest.param(addresses.socket_path, "unix:///run/a.sock", "/run/a.sock", id="a socket with an authority"),
+    pytest.param(
+        addresses.target,
+        "http://127.0.0.1:8000",
+        Target("http", "127.0.0.1", 8000, "", "127.0.0.1:8000"),
+        id="http",
+    ),
+    pytest.param(
+        addresses.target, "https://a.b/", Target("https", "a.b", 443, "", "a.b"), id="https, its own port"
+    ),
+    pytest.param(
+        addresses.target, "http://[::1]:80", Target("http", "::1", 80, "", "[::1]"), id="an IPv6 upstream"
+    ),
+    pytest.param(
+        addresses.target, "http://a:443", Target("http", "a", 443, "", "a:443"), id="another scheme's port"
+    ),
+    pytest.param(addresses.target, "unix:/a.sock", Target("unix", "", 0, "/a.sock", "localhost"), id="unix"),
+]
+
+
+@pytest.mark.parametrize(("read", "text", "value"), READ)
+def test_reads(read, text, value):
+    assert read(text) == value
+
+
+HOSTS = [
+    "",
+    "a b",
+    "*.a",
+    "a.",
+    ".a",
+    "a..b",
+    "-a",
+    "a-",
+    "a/b",
+    "a@b",
+    "a:b",
+    "a:",
+    "a:0",
+    "a:65536",
+    "a:-1",
+    "é.fr",
+]
+NUMBERS = [
+    "127.1",
+    "1.2.3.256",
+    "0x7f.0.0.1",
+    "2130706433",
+    "0177.0.0.1",
+    "22",
+    "a.0x1",
+    "1.2.3.4.5",
+    "٣.1.1.1",
+]
+BRACKETS = ["[::1", "::1", "[::1]a", "[1.2.3.4]", "[]", "[::1%eth0]", "[g::]", "a[::1]"]
+REFUSED = [
+    (
+        addresses.place,
+        [*HOSTS, *NUMBERS, *BRACKETS, "a" * 64, "http://a", "a?b", "a#b", "a\\b", "a\n", "a:٣"],
+    ),
+    (
+        addresses.url,
+        ["", "a", "//a", "/a", "ftp://a", "https:a", "https:/a", "https://", "https:///a", "https://:80"],
+    ),
+    (
+        addresses.url,
+        ["https://u@a", "https://u:p@a", "https://a b", "https://a\t", "https://a\\b", "https://é"],
+    ),
+    (
+        addresses.url,
+        ["https://a:0", "https://a:99999", "https://a:", "https://127.1", " https://a", "https://a\n"],
+    ),
+    (
+        addresses.listen,
+        ["", "8080", ":8080", "a", "a:", "a:65536", "22:22", "*:80", "[::1]", "::1", "a:-1"],
+    ),
+    (addresses.socket_path, ["unix:", "unix:a", "unix://", "unix:/" + "a" * 107, "unix:/a\0b"]),
+    (
+        addresses.target,
+        ["http://a/b", "http://a//", "http://a?b", "http://a/?b", "http://a#b", "unix:a", "a:80"],
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("read", "text"),
+    [
+        pytest.param(read, text, id=f"{read.__name__} {text[:20]!r}")
+        for read, texts in REFUSED
+        for text in texts
+    ],
+)
+def test_refuses(read, text):
+    with pytest.raises(UnfitError):
+        read(text)
+
+
+LOOPBACK = [
+    ("localhost", True),
+    ("127.0.0.1", True),
+    ("127.9.9.9", True),
+    ("::1", True),
+    ("0.0.0.0", False),
+    ("::", False),
+    ("10.0.0.1", False),
+    ("localhost.example.com", False),
+    ("127.0.0.1.example.com", False),
+]
+
+
+@pytest.mark.parametrize(("host", "loopback"), LOOPBACK)
+def test_loopback_is_what_can_only_mean_this_machine(host, loopback):
+    assert addresses.is_loopback(host) is loopback

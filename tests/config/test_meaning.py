@@ -1,0 +1,268 @@
+"""One fault of meaning each; configurations that only look wrong; and all faults at once."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.configuration import faults, told
+
+A = "{issuer: 'https://a.example'}"
+B = "{issuer: 'https://b.example'}"
+ISSUER = "issuers: [{{issuer: '{}', {}}}]"
+INSECURE = "not an https URL"
+SUFFIX = "a URL with a query or fragment"
+RESERVED = "a header that HTTP or the proxy itself uses"
+SPELLING = "a second spelling of the same header"
+CIRCLE = "a scope that grants itself"
+PUBLIC = "a requirement on a public rule"
+UNSERVED = "a host that is refused before any rule"
+PARAMETER = "a ; that no admitted path has"
+
+CASES = [
+    pytest.param("issuers: []", ["issuers: missing, while rules need a token"], id="no issuers"),
+    pytest.param("resource: http://mcp.example.com", [f"resource: {INSECURE}"], id="a resource over http"),
+    pytest.param("resource: https://a.example/?b", [f"resource: {SUFFIX}"], id="a resource with a query"),
+    pytest.param("resource: https://a.example/#b", [f"resource: {SUFFIX}"], id="a resource with a fragment"),
+    pytest.param(
+        ISSUER.format("http://a.example", "audience: x"),
+        [f"issuers[0].issuer: {INSECURE}"],
+        id="an issuer over http",
+    ),
+    pytest.param(
+        ISSUER.format("https://a.example?b", "audience: x"),
+        [f"issuers[0].issuer: {SUFFIX}"],
+        id="an issuer with a query",
+    ),
+    pytest.param(
+        ISSUER.format("https://a.example", "jwks: 'http://a.example'"),
+        [f"issuers[0].jwks: {INSECURE}"],
+        id="keys over http",
+    ),
+    pytest.param(
+        ISSUER.format("https://a.example", "jwks: 'https://a.example#b'"),
+        ["issuers[0].jwks: a URL with a fragment"],
+        id="keys with a fragment",
+    ),
+    pytest.param(
+        f"issuers: [{A}, {B}, {A}]",
+        ["issuers[2].issuer: an issuer that is configured twice"],
+        id="an issuer twice",
+    ),
+    pytest.param(
+        "identity_headers: {Host: id}", [f"identity_headers.Host: {RESERVED}"], id="identity in Host"
+    ),
+    pytest.param(
+        "identity_headers: {authorization: id}",
+        [f"identity_headers.authorization: {RESERVED}"],
+        id="in Authorization",
+    ),
+    pytest.param(
+        "identity_headers: {TE: id}", [f"identity_headers.TE: {RESERVED}"], id="in a hop-by-hop field"
+    ),
+    pytest.param(
+        "identity_headers: {X_Forwarded.For: id}",
+        [f'identity_headers["X_Forwarded.For"]: {RESERVED}'],
+        id="in another spelling of a reserved field",
+    ),
+    pytest.param(
+        "identity_headers: {X-Agent-Id: id, x-agent-id: name}",
+        [f"identity_headers.x-agent-id: {SPELLING}"],
+        id="two headers that differ in case",
+    ),
+    pytest.param(
+        "identity_headers: {X-Agent-Id: id, X_Agent_Id: name}",
+        [f"identity_headers.X_Agent_Id: {SPELLING}"],
+        id="two headers that differ in _",
+    ),
+    pytest.param(
+        f"issuers: [{A}, {B}]\nidentity_headers: {{X-Agent-Issuer: name}}",
+        ["identity_headers.X-Agent-Issuer: another meaning for the header that tells issuers apart"],
+        id="X-Agent-Issuer for something else, with several issuers",
+    ),
+    pytest.param("scopes: {a: a}", [f"scopes.a: {CIRCLE}"], id="a scope that grants itself"),
+    pytest.param("scopes: {a: b, b: [c], c: a}", [f"scopes.a: {CIRCLE}"], id="a circle of three, told once"),
+    pytest.param(
+        "scopes: {x: a, a: b, b: a, c: d, d: c}",
+        [f"scopes.a: {CIRCLE}", f"scopes.c: {CIRCLE}"],
+        id="two circles",
+    ),
+    pytest.param("rules: []", ["rules: empty: every request would be refused"], id="no rules"),
+    pytest.param(
+        "rules: [{path: /a, name: x}, {path: /b, name: x}]",
+        ["rules[1].name: the name of an earlier rule"],
+        id="one name for two rules",
+    ),
+    pytest.param(
+        "rules: [{path: /a}, {path: /b, name: /a}]",
+        ["rules[1].name: the name of an earlier rule"],
+        id="a name that another rule has by default",
+    ),
+    pytest.param(
+        "rules: [{path: /a, public: true, scopes: x}]", [f"rules[0].scopes: {PUBLIC}"], id="public, scopes"
+    ),
+    pytest.param(
+        "rules: [{path: /a, public: true, any_scopes: x}]",
+        [f"rules[0].any_scopes: {PUBLIC}"],
+        id="public, any_scopes",
+    ),
+    pytest.param(
+        "rules: [{path: /a, public: true, claims: {a: 1}}]",
+        [f"rules[0].claims: {PUBLIC}"],
+        id="public, claims",
+    ),
+    pytest.param(
+        "rules: [{path: /a, public: true, issuers: 'https://issuer.example'}]",
+        [f"rules[0].issuers: {PUBLIC}"],
+        id="public, issuers",
+    ),
+    pytest.param(
+        "rules: [{path: /a, any_host: true}]",
+        ["rules[0].any_host: on a rule that is not public"],
+        id="any_host where a token is needed",
+    ),
+    pytest.param(
+        "rules: [{path: /a/**}, {path: /a/b}]",
+        ["rules[1]: never reached: all that it matches goes to rules[0]"],
+        id="a rule that is never reached",
+    ),
+    pytest.param("rules: [{path: /a, methods: []}]", ["rules[0].methods: empty"], id="no methods"),
+    pytest.param("rules: [{path: /a, host: []}]", ["rules[0].host: empty"], id="no hosts"),
+    pytest.param("rules: [{path: /a, scopes: []}]", ["rules[0].scopes: empty"], id="no scopes"),
+    pytest.param(
+        "rules: [{path: /a, any_scopes: []}]", ["rules[0].any_scopes: empty"], id="none of no scopes"
+    ),
+    pytest.param("rules: [{path: /a, claims: {}}]", ["rules[0].claims: empty"], id="no claims"),
+    pytest.param("rules: [{path: /a, issuers: []}]", ["rules[0].issuers: empty"], id="no issuers on a rule"),
+    pytest.param(
+        "rules: [{path: /a, issuers: 'https://other.example'}]",
+        ["rules[0].issuers: not a configured issuer"],
+        id="an issuer that is not configured",
+    ),
+    pytest.param(
+        "rules: [{path: [/a, /b;c]}]", [f"rules[0].path[1]: {PARAMETER}"], id="a path that is always refused"
+    ),
+    pytest.param(
+        "rules: [{path: /a, host: b.example}]", [f"rules[0].host: {UNSERVED}"], id="a host that is not served"
+    ),
+    pytest.param(
+        "hosts: b.example:1\nrules: [{path: /a, host: b.example:2}]",
+        [f"rules[0].host: {UNSERVED}"],
+        id="a port that is not served",
+    ),
+    pytest.param(
+        "listen: 0.0.0.0:80\nrules: [{path: /a, host: localhost}]",
+        [f"rules[0].host: {UNSERVED}"],
+        id="loopback's name beyond loopback",
+    ),
+    pytest.param(
+        "log: {output: nowhere/access.log}",
+        ["log.output: in a directory that does not exist"],
+        id="a log in no folder",
+    ),
+    pytest.param(
+        ISSUER.format("https://a.example", "jwks: nowhere.json"),
+        ["issuers[0].jwks: not a file"],
+        id="keys in no file",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), CASES)
+def test_tells(text, expected):
+    assert told(text) == expected
+
+
+BARE = "upstream: http://a\n"
+NO_RESOURCE = [
+    pytest.param(
+        BARE + "issuers: [{issuer: 'https://a'}]\nrules: [{path: /}]",
+        ["issuers[0].audience: missing"],
+        id="an issuer without an audience",
+    ),
+    pytest.param(
+        BARE + "issuers: [{issuer: 'https://a', audience: x}, {issuer: 'https://b'}]\nrules: [{path: /}]",
+        ["issuers[1].audience: missing"],
+        id="one of two issuers without an audience",
+    ),
+    pytest.param(
+        BARE + "listen: 0.0.0.0:80\nissuers: [{issuer: 'https://a', audience: x}]\nrules: [{path: /}]",
+        ["listen: beyond loopback, while it is unknown which hosts to answer for"],
+        id="listening to all without a host",
+    ),
+    pytest.param(
+        BARE + "listen: '[::]:80'\nrules: [{path: /, public: true}]",
+        ["listen: beyond loopback, while it is unknown which hosts to answer for"],
+        id="listening to all over IPv6",
+    ),
+    pytest.param(
+        BARE + "issuers: [{issuer: 'https://a', audience: x}]\nrules: [{path: /}]", [], id="on loopback"
+    ),
+    pytest.param(BARE + "rules: [{path: /, public: true}]", [], id="public rules alone need no issuer"),
+    pytest.param(BARE + "listen: unix:/run/a\nrules: [{path: /, public: true}]", [], id="on a unix socket"),
+    pytest.param(
+        BARE + "listen: 0.0.0.0:80\nhosts: a.b\nrules: [{path: /, public: true}]", [], id="with hosts"
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), NO_RESOURCE)
+def test_tells_where_there_is_no_resource(text, expected):
+    assert [f"{fault.path}: {fault.problem}" for fault in faults(text)] == expected
+
+
+SOUND = [
+    pytest.param("resource: http://localhost:8080/mcp", id="a resource over http on loopback"),
+    pytest.param(
+        ISSUER.format("http://127.0.0.1:9000", "jwks: 'http://[::1]/jwks'"), id="an issuer on loopback"
+    ),
+    pytest.param(
+        ISSUER.format("http://a.example", "allow_insecure: true"), id="an issuer over http, allowed"
+    ),
+    pytest.param(
+        ISSUER.format("https://a.example", "allow_insecure: true, jwks: 'http://a.example/?b'"),
+        id="keys over http, allowed",
+    ),
+    pytest.param(ISSUER.format("https://a.example", "grants: []"), id="an issuer that confers no scope"),
+    pytest.param("identity_headers: {}", id="no identity headers"),
+    pytest.param(
+        "identity_headers: {X-Agent-Issuer: name}", id="X-Agent-Issuer for something else, with one issuer"
+    ),
+    pytest.param(
+        "identity_headers: {X-Forwarded-User: id}", id="a header that other proxies use for identity"
+    ),
+    pytest.param("scopes: {a: [b, c], b: d, c: d}", id="two ways to one scope"),
+    pytest.param(
+        "rules: [{path: /a, public: true, any_host: true, host: b.example}]", id="any host, and one named"
+    ),
+    pytest.param(
+        "rules: [{path: /a, host: 'mcp.example.com:444'}]", id="the resource's host on another port"
+    ),
+    pytest.param("rules: [{path: /a, host: [localhost, 127.0.0.1]}]", id="loopback's names on loopback"),
+    pytest.param(
+        "hosts: b.example:1\nrules: [{path: /a, host: b.example}]", id="a host that is served on one port"
+    ),
+    pytest.param("path_parameters: allow\nrules: [{path: /a;b}]", id="a path parameter, allowed"),
+    pytest.param("rules: [{path: /a, methods: GET}, {path: /a}]", id="two rules on one path"),
+    pytest.param("log: {output: access.log}", id="a log beside the configuration"),
+]
+
+
+@pytest.mark.parametrize("text", SOUND)
+def test_takes(text):
+    assert told(text) == []
+
+
+def test_tells_everything_at_once():
+    text = """\
+resource: http://a.example
+identity_headers: {Host: id}
+rules:
+  - {path: /a, public: true, scopes: x, any_host: true}
+  - {path: /b, issuers: 'https://b.example'}
+"""
+    assert told(text) == [
+        f"resource: {INSECURE}",
+        f"identity_headers.Host: {RESERVED}",
+        f"rules[0].scopes: {PUBLIC}",
+        "rules[1].issuers: not a configured issuer",
+    ]

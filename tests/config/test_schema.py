@@ -1,0 +1,178 @@
+"""What a valid file becomes: defaults, shorthand, derived values."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from proxy.config import (
+    Address,
+    ClaimNames,
+    Condition,
+    Config,
+    Issuer,
+    JwksFile,
+    JwksInline,
+    JwksUrl,
+    Keys,
+    Limits,
+    Log,
+    Rule,
+    Timeouts,
+    Upstream,
+)
+from tests.support.configuration import completed, loaded
+
+ALGORITHMS = (
+    "EdDSA",
+    "Ed25519",
+    "ES256",
+    "ES384",
+    "ES512",
+    "PS256",
+    "PS384",
+    "PS512",
+    "RS256",
+    "RS384",
+    "RS512",
+)
+
+
+def test_everything_has_a_safe_default():
+    config = loaded(completed(""))
+    assert config.listen == Address(host="127.0.0.1", port=8080)
+    assert (config.admin, config.hosts, config.trusted_proxies) == (None, (), ())
+    assert config.path_parameters == "refuse"
+    assert config.identity_headers == {"X-Agent-Id": "id", "X-Agent-Scopes": "scopes"}
+    assert config.upstream.timeouts == Timeouts(connect=5.0, first_byte=60.0, idle=300.0)
+    assert (config.upstream.host_policy, config.upstream.connections) == ("rewrite", 256)
+    assert config.limits == Limits(header_bytes=32768, uri_bytes=8192, connections=10000, head_timeout=10.0)
+    assert config.log == Log(output="stdout", refuse_when_full=False)
+
+
+def test_an_issuer_needs_no_more_than_its_name():
+    (issuer,) = loaded(completed("")).issuers
+    assert issuer.audience == ("https://mcp.example.com/mcp",)
+    assert (issuer.algorithms, issuer.types) == (ALGORITHMS, ("at+jwt", "JWT", "none"))
+    assert (issuer.jwks, issuer.leeway, issuer.max_lifetime) == (None, 30.0, None)
+    assert issuer.keys == Keys(refresh=600.0, cooldown=30.0, max_stale=86400.0)
+    assert issuer.claims == ClaimNames(
+        id=("sub",),
+        name=("al_name", "client_id", "azp"),
+        scopes=("al_scopes", "scope", "scp"),
+        audit_url=("al_audit_url",),
+    )
+    assert (issuer.require, issuer.grants, issuer.allow_insecure) == ({}, None, False)
+
+
+def test_shorthand_says_what_the_long_form_says():
+    short = completed("hosts: a.b\nrules: [{path: /a, methods: GET, scopes: x, claims: {t: {s: [5, '5']}}}]")
+    long = short.replace("127.0.0.1:8000", "127.0.0.1:8000}").replace("upstream: ", "upstream: {url: ")
+    for scalar in ("a.b", "/a", "GET", "x"):
+        long = long.replace(f": {scalar}", f": [{scalar}]")
+    long = long.replace("{t: {s: [5, '5']}}", "{t.s: [5, '5']}")
+    assert loaded(short) == loaded(long)
+    assert loaded(short).rules[0].claims == {"t.s": Condition(one_of=(5, "5"))}
+
+
+def test_networks_may_be_single_addresses():
+    config = loaded(completed("trusted_proxies: [10.0.0.0/8, 10.1.2.3, 'fd00::/8']"))
+    assert config.trusted_proxies == (
+        IPv4Network("10.0.0.0/8"),
+        IPv4Network("10.1.2.3/32"),
+        IPv6Network("fd00::/8"),
+    )
+
+
+def test_key_sources():
+    url, inline = (
+        "{issuer: 'https://a', jwks: 'HTTPS://a/k'}",
+        "{issuer: 'https://b', jwks: {keys: [{kid: 7}]}}",
+    )
+    first, second = loaded(completed(f"issuers: [{url}, {inline}]")).issuers
+    assert first.jwks == JwksUrl(url="HTTPS://a/k")
+    assert second.jwks == JwksInline(keys={"keys": [{"kid": "7"}]})
+    assert type(second.jwks.keys["keys"][0]["kid"]) is str
+
+
+NAMES = [
+    pytest.param({"path": "/a"}, "/a", id="a path"),
+    pytest.param({"path": ["/a", "/b"]}, "/a,/b", id="two paths"),
+    pytest.param({"path": "/a", "methods": ["GET", "PUT"]}, "GET,PUT /a", id="methods"),
+    pytest.param({"path": "/a", "methods": "GET", "host": "b.c:1"}, "GET b.c:1/a", id="a host"),
+    pytest.param({"path": "/a", "name": "x"}, "x", id="its own name"),
+]
+
+
+@pytest.mark.parametrize(("keys", "name"), NAMES)
+def test_a_rule_is_named_after_what_it_selects(keys, name):
+    assert Rule(**keys).name == name
+
+
+ISSUER_HEADERS = [
+    pytest.param("{X-Agent-Id: id}", ["X-Agent-Id", "X-Agent-Issuer"], id="added"),
+    pytest.param("{x-agent-issuer: issuer}", ["x-agent-issuer"], id="there already"),
+    pytest.param("{X_Agent_Issuer: issuer}", ["X_Agent_Issuer"], id="there already in another spelling"),
+]
+
+
+@pytest.mark.parametrize(("headers", "names"), ISSUER_HEADERS)
+def test_several_issuers_are_told_apart(headers, names):
+    issuers = "issuers: [{issuer: 'https://a'}, {issuer: 'https://b'}]"
+    config = loaded(completed(f"{issuers}\nidentity_headers: {headers}"))
+    assert list(config.identity_headers) == names
+    assert loaded(completed(issuers)).identity_headers["X-Agent-Issuer"] == "issuer"
+
+
+UPSTREAMS = [
+    ("http://127.0.0.1:8000", ("http", "127.0.0.1", 8000, "", "127.0.0.1:8000")),
+    ("https://[::1]", ("https", "::1", 443, "", "[::1]")),
+    ("unix:/run/a.sock", ("unix", "", 0, "/run/a.sock", "localhost")),
+]
+
+
+@pytest.mark.parametrize(("url", "parts"), UPSTREAMS)
+def test_an_upstream_knows_where_it_is(url, parts):
+    upstream = Upstream(url=url)
+    assert (upstream.scheme, upstream.host, upstream.port, upstream.path, upstream.authority) == parts
+
+
+LOOPBACK = [
+    ("127.0.0.1:1", True),
+    ("[::1]:1", True),
+    ("unix:/a", True),
+    ("0.0.0.0:1", False),
+    ("[::]:1", False),
+]
+
+
+@pytest.mark.parametrize(("listen", "loopback"), LOOPBACK)
+def test_an_address_knows_who_can_reach_it(listen, loopback):
+    assert loaded(completed(f"listen: '{listen}'")).listen.is_loopback is loopback
+
+
+def test_values_made_in_python_are_taken_as_they_are():
+    sources = (JwksUrl(url="https://a/k"), JwksFile(path=Path("k.json")), JwksInline(keys={"keys": []}))
+    issuers = [Issuer(issuer=f"https://i{index}", jwks=source) for index, source in enumerate(sources)]
+    config = Config(
+        listen=Address(unix="/a"),
+        upstream=Upstream(url="http://a", host_policy="preserve"),
+        issuers=issuers,
+        rules=[Rule(path="/a", claims={"c": Condition(minimum=1)}, scopes=())],
+    )
+    assert config.listen == Address(unix="/a")
+    assert config.upstream.host_policy == "preserve"
+    assert tuple(issuer.jwks for issuer in config.issuers) == sources
+    assert config.rules[0].claims == {"c": Condition(minimum=1)}
+
+
+def test_nothing_changes_afterwards():
+    config = Config(
+        upstream="http://a", rules=[{"path": "/a", "public": True}], issuers=[Issuer(issuer="https://a")]
+    )
+    for value, key in [(config, "listen"), (config.rules[0], "public"), (config.issuers[0], "algorithms")]:
+        with pytest.raises(ValidationError):
+            setattr(value, key, None)

@@ -1,0 +1,352 @@
+"""One fault of shape each, as a person is told of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from proxy.config.later import LATER
+from tests.support.configuration import completed, faults, told
+
+ISSUER = "issuers: [{{issuer: 'https://i.example', {}}}]"
+RULE = "rules: [{{path: /a, {}}}]"
+
+CASES = [
+    pytest.param("upstream: ftp://a", "upstream: not an absolute URL", id="an upstream of another scheme"),
+    pytest.param(
+        "upstream: {url: 'http://a/b'}",
+        "upstream.url: a URL with more than scheme, host and port",
+        id="an upstream with a path",
+    ),
+    pytest.param("upstream: http://u:p@a", "upstream: a URL with userinfo", id="an upstream with userinfo"),
+    pytest.param(
+        "upstream: unix:run/a", "upstream: not an absolute socket path", id="an upstream on a relative socket"
+    ),
+    pytest.param("upstream: {}", "upstream.url: missing", id="an upstream without a URL"),
+    pytest.param("upstream: [a]", "upstream: not a mapping", id="an upstream that is a list"),
+    pytest.param(
+        "upstream: {url: 'http://a', host: keep}",
+        "upstream.host: not one of its values",
+        id="an unknown host policy",
+    ),
+    pytest.param(
+        "upstream: {url: 'http://a', host_policy: preserve}",
+        "upstream.host_policy: unknown key",
+        id="the model's own name for it",
+    ),
+    pytest.param(
+        "upstream: {url: 'http://a', connections: 0}",
+        "upstream.connections: zero or less",
+        id="no connections",
+    ),
+    pytest.param(
+        "upstream: {url: 'http://a', connections: 1e3}",
+        "upstream.connections: not a whole number",
+        id="connections as a float",
+    ),
+    pytest.param(
+        "upstream: {url: 'http://a', timeouts: {idle: 5}}",
+        "upstream.timeouts.idle: not a duration",
+        id="a timeout without a unit",
+    ),
+    pytest.param(
+        "upstream: {url: 'http://a', timeouts: {idle: 0s}}",
+        "upstream.timeouts.idle: zero or less",
+        id="a timeout of nothing",
+    ),
+    pytest.param("listen: 8080", "listen: not an address and a port", id="a port alone"),
+    pytest.param("listen: {host: a}", "listen: not an address", id="listen as a mapping"),
+    pytest.param("admin: 127.0.0.1:9901", "admin: not supported yet", id="an admin listener"),
+    pytest.param(
+        "resource: mcp.example.com", "resource: not an absolute URL", id="a resource that is no URL"
+    ),
+    pytest.param("resource:", "resource: without a value", id="a key without a value"),
+    pytest.param("hosts: ['http://a']", "hosts[0]: not a host, or host:port", id="a host with a scheme"),
+    pytest.param("hosts: '*.example.com'", "hosts: not a host name", id="a host with a wildcard"),
+    pytest.param("hosts: {a: b}", "hosts: not a list", id="hosts as a mapping"),
+    pytest.param(
+        "trusted_proxies: [10.0.0.1/8]", "trusted_proxies[0]: not a network", id="a network with host bits"
+    ),
+    pytest.param(
+        "trusted_proxies: [[a]]", "trusted_proxies[0]: not a network", id="a network that is a list"
+    ),
+    pytest.param("path_parameters: yes", "path_parameters: not one of its values", id="another path policy"),
+    pytest.param(
+        "identity_headers: {X-A: email}",
+        "identity_headers.X-A: not one of its values",
+        id="an unknown identity value",
+    ),
+    pytest.param(
+        "identity_headers: {'X A': id}",
+        'identity_headers["X A"]: not a header name',
+        id="a header name with a space",
+    ),
+    pytest.param(
+        "identity_headers: [X-A]", "identity_headers: not a mapping", id="identity headers as a list"
+    ),
+    pytest.param("scopes: {'a b': c}", 'scopes["a b"]: not a scope', id="a granting scope with a space"),
+    pytest.param("scopes: {a: ['b\"']}", "scopes.a[0]: not a scope", id="a granted scope with a quote"),
+    pytest.param("issuers: {issuer: 'https://a'}", "issuers: not a list", id="issuers as a mapping"),
+    pytest.param("issuers: ['https://a']", "issuers[0]: not a mapping", id="an issuer as text"),
+    pytest.param("issuers: [{jwks: a}]", "issuers[0].issuer: missing", id="an issuer without its identifier"),
+    pytest.param(
+        ISSUER.format("jwks: 'ftp://a'"),
+        "issuers[0].jwks: neither a URL that can be fetched nor a file",
+        id="keys over ftp",
+    ),
+    pytest.param(
+        ISSUER.format("jwks: 'https://u@a'"),
+        "issuers[0].jwks: a URL with userinfo",
+        id="keys behind userinfo",
+    ),
+    pytest.param(
+        ISSUER.format("jwks: ''"),
+        "issuers[0].jwks: neither a URL that can be fetched nor a file",
+        id="keys from nowhere",
+    ),
+    pytest.param(ISSUER.format("jwks: {keys: a}"), "issuers[0].jwks: not a JWK set", id="keys that are text"),
+    pytest.param(
+        ISSUER.format("jwks: {keys: [a]}"), "issuers[0].jwks: not a JWK set", id="a key that is text"
+    ),
+    pytest.param(
+        ISSUER.format("jwks: {keys: [], url: a}"), "issuers[0].jwks: not a JWK set", id="keys and more"
+    ),
+    pytest.param(ISSUER.format("jwks: [a]"), "issuers[0].jwks: not a source of keys", id="keys as a list"),
+    pytest.param(ISSUER.format("audience: []"), "issuers[0].audience: empty", id="no audience"),
+    pytest.param(
+        ISSUER.format("audience: ''"),
+        "issuers[0].audience: empty, or with control characters",
+        id="an empty audience",
+    ),
+    pytest.param(
+        ISSUER.format('audience: "a\\nb"'),
+        "issuers[0].audience: empty, or with control characters",
+        id="an audience with a line break",
+    ),
+    pytest.param(
+        ISSUER.format("algorithms: [HS256]"),
+        "issuers[0].algorithms[0]: an algorithm that is never accepted",
+        id="HS256",
+    ),
+    pytest.param(
+        ISSUER.format("algorithms: nOnE"),
+        "issuers[0].algorithms: an algorithm that is never accepted",
+        id="none",
+    ),
+    pytest.param(
+        ISSUER.format("algorithms: [ES256K]"),
+        "issuers[0].algorithms[0]: an unknown algorithm",
+        id="an unknown algorithm",
+    ),
+    pytest.param(
+        ISSUER.format("algorithms: [eddsa]"),
+        "issuers[0].algorithms[0]: an unknown algorithm",
+        id="an algorithm in another case",
+    ),
+    pytest.param(ISSUER.format("algorithms: []"), "issuers[0].algorithms: empty", id="no algorithms"),
+    pytest.param(
+        ISSUER.format("types: [a b]"), "issuers[0].types[0]: not a media type", id="a type with a space"
+    ),
+    pytest.param(ISSUER.format("types: []"), "issuers[0].types: empty", id="no types"),
+    pytest.param(ISSUER.format("leeway: -1s"), "issuers[0].leeway: not a duration", id="a negative leeway"),
+    pytest.param(
+        ISSUER.format("max_lifetime: 0s"), "issuers[0].max_lifetime: zero or less", id="no lifetime"
+    ),
+    pytest.param(
+        ISSUER.format("keys: {refresh: 0ms}"), "issuers[0].keys.refresh: zero or less", id="no refresh time"
+    ),
+    pytest.param(
+        ISSUER.format("keys: {cooldown: 0s}"), "issuers[0].keys.cooldown: zero or less", id="no cooldown"
+    ),
+    pytest.param(
+        ISSUER.format("keys: {max_stale: 0s}"), "issuers[0].keys.max_stale: zero or less", id="no stale time"
+    ),
+    pytest.param(ISSUER.format("claims: {id: []}"), "issuers[0].claims.id: empty", id="no id claim"),
+    pytest.param(ISSUER.format("claims: sub"), "issuers[0].claims: not a mapping", id="claims as text"),
+    pytest.param(
+        ISSUER.format("require: {a: {min: x}}"),
+        "issuers[0].require.a: a bound that is not a number",
+        id="a bound that is text",
+    ),
+    pytest.param(
+        ISSUER.format("require: {a: {min: 2, max: 1}}"),
+        "issuers[0].require.a: min is greater than max, which no claim satisfies",
+        id="bounds that cross",
+    ),
+    pytest.param(
+        ISSUER.format("require: {a.b: []}"),
+        'issuers[0].require["a.b"]: an empty list, which no claim satisfies',
+        id="a condition that never holds",
+    ),
+    pytest.param(
+        ISSUER.format("require: {a.b: 1, a: {b: 2}}"),
+        "issuers[0].require: a claim named twice",
+        id="a claim named twice",
+    ),
+    pytest.param(
+        ISSUER.format("require: [a]"), "issuers[0].require: not a mapping", id="conditions as a list"
+    ),
+    pytest.param(
+        ISSUER.format("grants: [a b]"), "issuers[0].grants[0]: not a scope", id="a grant with a space"
+    ),
+    pytest.param(
+        ISSUER.format("allow_insecure: yes"),
+        "issuers[0].allow_insecure: neither true nor false",
+        id="yes for true",
+    ),
+    pytest.param(
+        ISSUER.format("allow_insecure: [true]"),
+        "issuers[0].allow_insecure: not a single value",
+        id="a list for true",
+    ),
+    pytest.param("rules: {path: /}", "rules: not a list", id="rules as a mapping"),
+    pytest.param("rules: [{}]", "rules[0].path: missing", id="a rule without a path"),
+    pytest.param("rules: [{path: []}]", "rules[0].path: empty", id="a rule with no path"),
+    pytest.param("rules: [{path: api}]", "rules[0].path: not an absolute path", id="a relative path"),
+    pytest.param(
+        "rules: [{path: [/, /a**]}]", "rules[0].path[1]: ** beside other characters", id="** glued to a name"
+    ),
+    pytest.param(
+        "rules: [{path: /a%20b}]",
+        "rules[0].path: a character that no matched path contains",
+        id="an encoded path",
+    ),
+    pytest.param("rules: [{path: /a/../b}]", "rules[0].path: an empty or dot segment", id="a dot segment"),
+    pytest.param(RULE.format("methods: get"), "rules[0].methods: not a method", id="a method in lower case"),
+    pytest.param(
+        RULE.format("methods: ['GET,PUT']"), "rules[0].methods[0]: not a method", id="two methods in one"
+    ),
+    pytest.param(
+        RULE.format("host: 'https://a'"),
+        "rules[0].host: not a host, or host:port",
+        id="a rule's host with a scheme",
+    ),
+    pytest.param(RULE.format("scopes: [a b]"), "rules[0].scopes[0]: not a scope", id="two scopes in one"),
+    pytest.param(
+        RULE.format("any_scopes: 'a\\b'"), "rules[0].any_scopes: not a scope", id="a scope with a backslash"
+    ),
+    pytest.param(RULE.format("public: 1"), "rules[0].public: neither true nor false", id="1 for true"),
+    pytest.param(
+        RULE.format("name: ''"), "rules[0].name: empty, or with control characters", id="an empty name"
+    ),
+    pytest.param(
+        "limits: {header_bytes: 32000}", "limits.header_bytes: not a size", id="a size without a unit"
+    ),
+    pytest.param("limits: {uri_bytes: 0B}", "limits.uri_bytes: zero or less", id="a size of nothing"),
+    pytest.param(
+        "limits: {head_timeout: 10}", "limits.head_timeout: not a duration", id="a limit without a unit"
+    ),
+    pytest.param("log: stdout", "log: not a mapping", id="log as text"),
+    pytest.param(
+        "log: {output: stderr}",
+        "log.output: stderr, where the operational log goes",
+        id="the access log on stderr",
+    ),
+    pytest.param("hosts: [a.b, ]\nhosts: c", "hosts: a key written twice", id="a key written twice"),
+]
+
+
+@pytest.mark.parametrize(("text", "fault"), CASES)
+def test_tells(text, fault):
+    assert told(text) == [fault]
+
+
+WHOLE = [
+    pytest.param("", [("the file", None, "without a value")], id="an empty file"),
+    pytest.param("- a", [("the file", 1, "not a mapping")], id="a list"),
+    pytest.param("a", [("the file", 1, "not a mapping")], id="text"),
+    pytest.param("{}", [("upstream", 1, "missing"), ("rules", 1, "missing")], id="an empty mapping"),
+    pytest.param(
+        "a: [", [("the file", 2, "not YAML: did not find expected node content")], id="broken syntax"
+    ),
+    pytest.param("*a", [("the file", 1, "a YAML alias")], id="an alias"),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), WHOLE)
+def test_tells_of_the_whole_file(text, expected):
+    assert [(fault.path, fault.line, fault.problem) for fault in faults(text)] == expected
+
+
+UNKNOWN = [
+    pytest.param("upstrem: http://a", "upstrem", "did you mean upstream?", id="a slip of the finger"),
+    pytest.param(RULE.format("scope: a"), "rules[0].scope", "did you mean scopes?", id="a slip in a rule"),
+    pytest.param(
+        "upstream: {url: 'http://a', hosts: a}",
+        "upstream.hosts",
+        "did you mean host?",
+        id="a key by its YAML name",
+    ),
+    pytest.param(
+        ISSUER.format("claims: {ids: a}"),
+        "issuers[0].claims.ids",
+        "did you mean id?",
+        id="a slip two levels down",
+    ),
+    pytest.param(
+        "log: {zzz: a}", "log.zzz", "choose from output, refuse_when_full", id="nothing that is near"
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "path", "remedy"), UNKNOWN)
+def test_helps_with_an_unknown_key(text, path, remedy):
+    (fault,) = (fault for fault in faults(completed(text)) if fault.problem == "unknown key")
+    assert (fault.path, fault.remedy) == (path, remedy)
+
+
+PLACES = {
+    "Config": "{}: x",
+    "Upstream": "upstream: {{url: 'http://a', {}: x}}",
+    "Issuer": "issuers: [{{issuer: 'https://i.example', {}: x}}]",
+    "Rule": "rules: [{{path: /a, {}: x}}]",
+    "Limits": "limits: {{{}: x}}",
+    "Log": "log: {{{}: x}}",
+}
+
+
+@pytest.mark.parametrize(
+    ("section", "key"),
+    [
+        pytest.param(section, key, id=f"{section.__name__}.{key}")
+        for section in LATER
+        for key in sorted(LATER[section])
+    ],
+)
+def test_refuses_a_key_of_a_later_version(section, key):
+    (fault,) = faults(completed(PLACES[section.__name__].format(key)))
+    assert fault.path.endswith(key)
+    assert fault.problem == "not supported yet"
+
+
+def test_no_key_is_both_known_and_of_a_later_version():
+    assert not any(section.model_fields.keys() & keys for section, keys in LATER.items())
+
+
+def test_tells_everything_at_once_in_the_order_of_the_file():
+    text = """\
+upstream: ftp://a
+listen: ${NOPE}
+workers: 2
+rules:
+  - path: api
+    methods: get
+  - &x {path: /, scopes: }
+  - name: c
+    public: true
+issuers: [*x]
+limits: {header_bytes: 32k}
+limits: {}
+"""
+    assert [(fault.line, fault.path) for fault in faults(text)] == [
+        (1, "upstream"),
+        (2, "listen"),
+        (3, "workers"),
+        (5, "rules[0].path"),
+        (6, "rules[0].methods"),
+        (7, "rules[1]"),
+        (7, "rules[1].scopes"),
+        (8, "rules[2].path"),
+        (10, "issuers[0]"),
+        (11, "limits.header_bytes"),
+        (12, "limits"),
+    ]

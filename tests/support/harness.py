@@ -1,0 +1,97 @@
+"""Starts the whole product in this event loop: a configuration file, `Server`, a log that is read at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from typing import TYPE_CHECKING, Any
+
+from proxy.config import load
+from proxy.server import Server
+from tests.support.keys import jwks, make_key, sign_token
+from tests.support.raw import Address, Client, connect
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+    from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
+
+RESOURCE = "https://edge.test"
+LOG = "access.log"
+ISSUER = "https://issuer.test"
+_KEY = make_key("EdDSA", "test")
+
+
+def token(**claims: object) -> str:
+    """A valid token of `ISSUER` for `RESOURCE`, good until the year 2100."""
+    base = {
+        "iss": ISSUER,
+        "aud": RESOURCE,
+        "sub": "acc_1",
+        "exp": 4102444800,
+        "iat": 1700000000,
+        "scope": "read",
+    }
+    return sign_token(_KEY, base | claims)
+
+
+TOKEN = token()
+TOKEN_LINES = ("X-Agent-Id: acc_1", "X-Agent-Scopes: read")
+
+_SETTINGS: Mapping[str, Any] = {
+    "listen": "127.0.0.1:0",
+    "resource": RESOURCE,
+    "issuers": [{"issuer": ISSUER, "jwks": jwks(_KEY)}],
+    "rules": [{"path": "/guarded/**", "scopes": ["read"]}, {"path": "/**", "public": True}],
+}
+
+
+def settings_file(folder: Path, upstream: str, /, **settings: Any) -> Path:
+    """A configuration file; `settings` are top-level keys, laid over the usual ones; None leaves one out."""
+    given = settings.pop("upstream", {})
+    merged = {**_SETTINGS, "upstream": {"url": upstream, **given}, "log": {"output": LOG}, **settings}
+    file = folder / "keystile.yaml"
+    # JSON is YAML, and quicker to write.
+    file.write_text(json.dumps({key: value for key, value in merged.items() if value is not None}))
+    return file
+
+
+class Keystile:
+    """A running proxy."""
+
+    def __init__(self, server: Server, log: Path) -> None:
+        self.address: Address = server.address
+        self._server = server
+        self._log = log
+        self._closed = False
+
+    def client(self) -> AbstractAsyncContextManager[Client]:
+        return connect(self.address)
+
+    async def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            await self._server.close()
+
+    async def lines(self, event: str = "access") -> list[dict[str, Any]]:
+        """Close the proxy, and read the lines of this kind that it has written."""
+        await self.close()
+        lines = [json.loads(line) for line in self._log.read_bytes().splitlines()]
+        return [line for line in lines if line["event"] == event]
+
+
+@contextlib.asynccontextmanager
+async def keystile(folder: Path, upstream: str, /, **settings: Any) -> AsyncIterator[Keystile]:
+    """A proxy before the upstream of this URL, configured by `settings_file`."""
+    failures: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
+    server = Server(load(settings_file(folder, upstream, **settings), {}))
+    await server.start()
+    running = Keystile(server, folder / LOG)
+    try:
+        yield running
+    finally:
+        await running.close()
+    # What a callback of the loop raises ends no test by itself.
+    assert failures == []

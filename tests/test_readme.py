@@ -1,0 +1,106 @@
+"""The README says what is so: its files exist, its configurations load, its commands parse."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from proxy.audit.line import Lines, fragment
+from proxy.cli import app
+from proxy.config import load
+from proxy.model import Caller, Closing, Identity, Opening
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+
+
+def test_every_file_of_the_table_exists_and_every_room_has_a_row() -> None:
+    rows = re.findall(r"^\| .* \| `(proxy/[\w/.]+)` \|$", README, re.MULTILINE)
+    assert [row for row in rows if not (ROOT / row).is_file()] == []
+    rooms = {path.parent.name for path in (ROOT / "proxy").glob("*/__init__.py")}
+    assert rooms <= {Path(row).parent.name for row in rows}
+
+
+@pytest.mark.parametrize("block", [text for kind, text in BLOCKS if kind == "yaml"])
+def test_every_configuration_loads(block: str, tmp_path: Path) -> None:
+    file = tmp_path / "keystile.yaml"
+    file.write_text(block)
+    assert load(file, {}).rules
+
+
+def test_the_environment_of_the_readme_loads() -> None:
+    (block,) = (text for kind, text in BLOCKS if kind == "sh" and text.startswith("KEYSTILE_UPSTREAM"))
+    variables = dict(re.findall(r'^(KEYSTILE_\w+)="?(.*?)"? \\$', block, re.MULTILINE))
+    assert load(None, variables).rules[0].scopes == ("memory:read",)
+
+
+@pytest.mark.parametrize("line", re.findall(r"^keystile .*$", README, re.MULTILINE))
+def test_every_command_of_the_readme_is_one(line: str) -> None:
+    command, *rest = line.partition("#")[0].split()[1:]
+    shown = CliRunner().invoke(app, [command, "--help"])
+    assert shown.exit_code == 0
+    for option in (word for word in rest if word.startswith("--")):
+        assert option in shown.output
+
+
+@pytest.mark.parametrize("link", re.findall(r"\]\(([^)#:]+)\)", README))
+def test_every_link_of_the_readme_leads_somewhere(link: str) -> None:
+    assert (ROOT / link).exists()
+
+
+def test_the_access_line_of_the_readme_is_one() -> None:
+    (shown,) = (json.loads(text) for kind, text in BLOCKS if kind == "json")
+    identity = Identity(
+        shown["agent_id"],
+        shown["issuer"],
+        tuple(shown["scopes"]),
+        tuple(shown["audience"]),
+        {},
+        0.0,
+        shown["agent_name"],
+        None,
+        shown["token_id"],
+        shown["key_id"],
+    )
+    opening = Opening(
+        1795356187.512,
+        0.0,
+        shown["request_id"],
+        shown["client"],
+        "allow",
+        None,
+        "POST",
+        "/mcp",
+        shown["trace_id"],
+        None,
+        "mcp",
+        Caller(identity, frozenset(), b"", fragment(identity)),
+        tuple(shown["required_scopes"]),
+        shown["user_agent"],
+    )
+    line = json.loads(Lines(0).access(opening, Closing(200, 212, 301, 0.004118, 0.003702, 200)))
+    assert list(line.items()) == list(shown.items())
+
+
+def test_the_changelog_names_the_version() -> None:
+    version = re.search(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    assert version is not None
+    assert f"## [{version[1]}]" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_nothing_else_stands_at_the_top_level() -> None:
+    allowed = {"pyproject.toml", "proxy", "config", "tests", "deploy", "README.md", "LICENSE", "CHANGELOG.md"}
+    allowed |= {"CONTRIBUTING.md", "dist", "build"}
+    assert {path.name for path in ROOT.iterdir() if not path.name.startswith(".")} <= allowed
+
+
+def test_the_schema_is_named_by_every_example() -> None:
+    for example in (ROOT / "config").glob("*.yaml"):
+        assert "$schema=keystile.schema.json" in example.read_text().partition("\n")[0]
+        assert isinstance(yaml.safe_load(example.read_text()), dict)
