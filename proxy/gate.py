@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,64}")
+_METHOD_NOT_ALLOWED = 405
 _TRACESTATE = frozenset({b"tracestate"})
 _NOTHING = frozenset[bytes]()
 
@@ -63,13 +64,15 @@ class Gate:
         path = canonical(head.target, parameters=self._parameters)
         if isinstance(path, Deny):
             return self._refuse(opening, path)
-        route = self._router.find(head.method, head.host, path)
+        document = self._metadata.find(head.method, path)
+        route = self._router.find(head.method, head.host, path) if document is None else None
         if isinstance(route, Deny):
             return self._refuse(opening, route)
         if not (route is not None and route.any_host) and not self._hosts.allowed(head.host):
             return self._refuse(opening, Deny(Reason.HOST_REFUSED, "Host names no host of this server"))
-        document = self._metadata.find(head.method, path)
         if document is not None:
+            if document[0] == _METHOD_NOT_ALLOWED:
+                return self._refuse(opening, Deny(Reason.METHOD_REFUSED, "a well-known document is only read"))
             opening.decision, opening.reason = "allow", Note.PUBLIC
             return Reply(*document, opening)
         if route is not None:

@@ -11,13 +11,13 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import aiohttp
-
 from proxy.authn.compact import json_object
 from proxy.authn.keyset import MAX_BYTES, KeySet, KeySetError, read_key_set
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import aiohttp
 
 _OK = 200
 # Nothing is decompressed: what was limited is what is read.
@@ -34,6 +34,8 @@ class Web:
         """Get one document; plain http only from this machine, unless `insecure` allows it."""
         if not _is_safe(url) and not insecure:
             raise KeySetError("its URL is neither https nor http to this machine")
+        import aiohttp  # noqa: PLC0415 - a third of the start-up time, which a key file need not wait for
+
         try:
             async with self._open().get(url, headers=_HEADERS, allow_redirects=False) as response:
                 if response.status != _OK:
@@ -48,6 +50,8 @@ class Web:
             await self._session.close()
 
     def _open(self) -> aiohttp.ClientSession:
+        import aiohttp  # noqa: PLC0415 - as above
+
         if self._session is None:
             # The caller's deadline spans every request of one attempt.
             self._session = aiohttp.ClientSession(

@@ -7,15 +7,14 @@ Pure. The order is for clients that read a challenge with regular expressions: `
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from functools import lru_cache
 
 _NOT_QUOTABLE = re.compile(r"[^ -~]|[\"\\]")
 
 
-def challenge(metadata: str | None, scopes: Iterable[str], error: str | None, description: str) -> bytes:
+# Rules and the table have few challenges between them, and anonymous callers get one each time.
+@lru_cache(maxsize=1024)
+def challenge(metadata: str | None, scopes: tuple[str, ...], error: str | None, description: str) -> bytes:
     """Return one header line, ending in CRLF.
 
     `metadata` is the URL of the resource's metadata, `scopes` everything that the operation needs. `error` is

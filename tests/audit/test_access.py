@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 
@@ -154,6 +155,38 @@ async def test_a_summary_comes_of_itself_once_there_is_room(path):
     lines = await ended(log, path)
     assert [line["event"] for line in lines[-2:]] == ["access_dropped", "access"]
     assert lines[-2]["count"] == 1000 - (len(lines) - 2)
+
+
+async def test_a_summary_waits_until_there_is_room_and_the_operator_is_told_once(tmp_path):
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    writer = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writer, b"\n" * 4096)
+    os.close(writer)
+    with operations(tmp_path / "operations") as said:
+        log = await started(fifo)
+        while log._sink.append(b"\n"):
+            pass
+        log.finished(opening(), closing())
+        log.finished(opening(), closing())
+        await until(lambda: "audit_lines_dropped" in [event["event"] for event in said()])
+        read = b""
+
+        def summarised():
+            nonlocal read
+            with contextlib.suppress(BlockingIOError):
+                read = os.read(reader, 1 << 20)
+            return b"access_dropped" in read
+
+        await until(summarised)
+        await asyncio.to_thread(log.close)
+        os.close(reader)
+        assert [event["event"] for event in said()] == ["audit_lines_dropped"]
+    (summary,) = [json.loads(line) for line in read.splitlines() if line]
+    assert summary["reasons"] == {"allow": 2}
 
 
 async def test_an_output_that_takes_nothing_is_told_to_the_operator(tmp_path):
