@@ -55,7 +55,7 @@ class Gate:
         self._count = count()
         self._random = Random(secrets.randbits(128))  # noqa: S311 - trace ids are no secrets, W3C asks for uniqueness
 
-    def judge(self, head: RequestHead, now: float) -> Judgement:  # noqa: C901, PLR0911, PLR0912 - every step stands here, in order
+    def judge(self, head: RequestHead, now: float) -> Judgement:  # noqa: C901, PLR0911, PLR0912 - every step, in order
         """Decide one request; `now` is Unix seconds."""
         opening, added = self._open(head, now)
         if self._refuses_when_full and self._log.full:
@@ -71,27 +71,26 @@ class Gate:
         if not (route is not None and route.any_host) and not self._hosts.allowed(head.host):
             return self._refuse(opening, Deny(Reason.HOST_REFUSED, "Host names no host of this server"))
         if document is not None:
-            if document[0] == _METHOD_NOT_ALLOWED:
-                return self._refuse(opening, Deny(Reason.METHOD_REFUSED, "a well-known document is only read"))
-            opening.decision, opening.reason = "allow", Note.PUBLIC
-            return Reply(*document, opening)
+            return self._publish(opening, document)
         if route is not None:
             opening.rule, opening.required = route.name, route.required
 
         credential = bearer(head.fields.get(b"authorization"), repeated=b"authorization" in head.repeated)
-        caller: Caller | Deny | None = None
-        if isinstance(credential, bytes):
+        if credential is None and not (route is not None and route.public):
+            credential = Deny(Reason.CREDENTIAL_MISSING, "the request has no bearer token")
+        if isinstance(credential, Deny):
+            return self._refuse(opening, credential)
+        caller = None
+        if credential is not None:
             caller = self._verifier.cached(credential, now)
             if caller is None:
-                caller = yield from self._verifier.verify(credential, now)
-        elif credential is None and not (route is not None and route.public):
-            caller = Deny(Reason.CREDENTIAL_MISSING, "the request has no bearer token")
-        else:
-            caller = credential
-        if isinstance(caller, Deny):
-            return self._refuse(opening, caller)
+                verified = yield from self._verifier.verify(credential, now)
+                if isinstance(verified, Deny):
+                    return self._refuse(opening, verified)
+                caller = verified
         opening.caller = caller
 
+        # Only now: without a token nobody learns which paths there are.
         if route is None:
             return self._refuse(opening, Deny(Reason.ROUTE_UNMATCHED, "no rule matches this path and method"))
         refused = judge(route, caller) if caller is not None else None
@@ -156,6 +155,13 @@ class Gate:
         # A tracestate without its traceparent belongs to no trace (W3C Trace Context 3.3).
         orphan = b"tracestate" in head.fields and _trace(head) is None
         return self._lines.head(head, identity + added, dropping=_TRACESTATE if orphan else _NOTHING)
+
+    def _publish(self, opening: Opening, document: tuple[int, bytes, bytes]) -> Reply:
+        """Answer with a well-known document, which is everybody's to read."""
+        if document[0] == _METHOD_NOT_ALLOWED:
+            return self._refuse(opening, Deny(Reason.METHOD_REFUSED, "a well-known document is read only"))
+        opening.decision, opening.reason = "allow", Note.PUBLIC
+        return Reply(*document, opening)
 
     def _refuse(self, opening: Opening, deny: Deny) -> Reply:
         opening.decision, opening.reason = "deny", deny.reason

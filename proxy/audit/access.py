@@ -139,7 +139,8 @@ class AccessLog:
         if dropped and now - self._warned >= _WARN_EVERY:
             self._warned = now
             _operations.warning("audit_lines_dropped", lines=sum(dropped.values()))
-        self._summarise()
+        if not self._summarise():
+            self._later()
 
     def _summarise(self, *, last: bool = False) -> bool:
         """Write what was counted since the last time; False where there was no room for it."""
