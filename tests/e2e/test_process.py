@@ -160,7 +160,7 @@ CANNOT_START = [
         {"issuers": [{"issuer": ISSUER, "jwks": "gone.json"}]}, 2, "issuers[0].jwks", id="no such key file"
     ),
     pytest.param(
-        {"issuers": [{"issuer": ISSUER, "jwks": "config.yaml"}]}, 1, "config.yaml", id="no key set in it"
+        {"issuers": [{"issuer": ISSUER, "jwks": "config.yaml"}]}, 2, "config.yaml", id="no key set in it"
     ),
 ]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from proxy.config import load
 from proxy.server import Server
-from tests.support.keys import jwks, make_key, sign_token
+from tests.support.keys import SigningKey, jwks, make_key, sign_token
 from tests.support.raw import Address, Client, connect
 
 if TYPE_CHECKING:
@@ -21,19 +21,13 @@ RESOURCE = "https://edge.test"
 LOG = "access.log"
 ISSUER = "https://issuer.test"
 _KEY = make_key("EdDSA", "test")
+JWKS = jwks(_KEY)
 
 
-def token(**claims: object) -> str:
+def token(key: SigningKey = _KEY) -> str:
     """A valid token of `ISSUER` for `RESOURCE`, good until the year 2100."""
-    base = {
-        "iss": ISSUER,
-        "aud": RESOURCE,
-        "sub": "acc_1",
-        "exp": 4102444800,
-        "iat": 1700000000,
-        "scope": "read",
-    }
-    return sign_token(_KEY, base | claims)
+    claims = {"iss": ISSUER, "aud": RESOURCE, "sub": "acc_1", "exp": 4102444800, "iat": 1700000000}
+    return sign_token(key, {**claims, "scope": "read"})
 
 
 TOKEN = token()
@@ -42,7 +36,7 @@ TOKEN_LINES = ("X-Agent-Id: acc_1", "X-Agent-Scopes: read")
 _SETTINGS: Mapping[str, Any] = {
     "listen": "127.0.0.1:0",
     "resource": RESOURCE,
-    "issuers": [{"issuer": ISSUER, "jwks": jwks(_KEY)}],
+    "issuers": [{"issuer": ISSUER, "jwks": JWKS}],
     "rules": [{"path": "/guarded/**", "scopes": ["read"]}, {"path": "/**", "public": True}],
 }
 

@@ -98,6 +98,14 @@ async def test_an_upstream_on_a_unix_socket(tmp_path: Path) -> None:
     assert [request.value(b"host") for request in server.requests] == [b"localhost"]
 
 
+async def test_an_upstream_on_a_unix_socket_that_is_not_there(tmp_path: Path) -> None:
+    async with keystile(tmp_path, f"unix:{tmp_path / 'nobody.sock'}") as proxy, proxy.client() as client:
+        await client.write(get("/"))
+        assert (await client.response()).status == 502
+        lines = await proxy.lines()
+    assert [line["reason"] for line in lines] == ["upstream_unreachable"]
+
+
 async def test_listening_on_a_unix_socket(tmp_path: Path) -> None:
     listening = tmp_path / "keystile.sock"
     async with upstream() as server:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.harness import keystile
 from tests.support.process import process
 from tests.support.raw import Endpoint
 from tests.support.upstream import plain, upstream
@@ -234,6 +235,64 @@ async def test_a_client_that_is_refused_and_never_reads_is_not_answered_without_
         client.transport.write(get("/guarded") * 40_000)
         await _refused_requests(proxy, 500)
         assert proxy.peak() - before < 16 * _MIB
+
+
+async def test_refused_bodies_are_dropped_in_step_however_slowly_the_client_reads(tmp_path: Path) -> None:
+    """Bodies that arrive while refusals wait to be read must not be taken for requests, nor the reverse."""
+    count = 12_000
+    request = http(
+        "POST /guarded HTTP/1.1", HOST, "Content-Length: 300", body=b"GET / HTTP/1.1\r\n" * 18 + bytes(12)
+    )
+    sent = request * count + get("/guarded", "X-Last: 1")
+    async with keystile(tmp_path, "http://127.0.0.1:9") as proxy, proxy.client() as client:
+        client.transport.pause_reading()
+        # Odd pieces, so that most of them end within a body.
+        for start in range(0, len(sent), 997):
+            client.transport.write(sent[start : start + 997])
+            await asyncio.sleep(0)
+        client.transport.resume_reading()
+        for _ in range(count + 1):
+            assert (await client.response()).status == 401
+        assert client.received == b""
+        assert len(await proxy.lines()) == count + 1
+
+
+async def test_a_client_that_stops_reading_while_its_connection_is_made_is_waited_for(tmp_path: Path) -> None:
+    """The transport says only once that it is full: an answer that begins later must know."""
+    written = 0
+
+    async def _write(end: Endpoint) -> None:
+        nonlocal written
+        end.transport.write(http("HTTP/1.1 200 OK", f"Content-Length: {128 * _MIB}"))
+        for _ in range(128 * _MIB // len(_BLOCK)):
+            end.transport.write(_BLOCK)
+            written += len(_BLOCK)
+            await end.until(lambda: end.is_writable or end.gone, _LONG_ENOUGH)
+
+    async with (
+        _upstream(_write) as url,
+        keystile(tmp_path, url) as proxy,
+        proxy.client() as client,
+        proxy.client() as other,
+    ):
+        await client.write(get("/guarded"))
+        await client.response()
+        client.transport.pause_reading()
+        [full] = [
+            one.transport
+            for one in proxy._server._wire._connections
+            if one.transport.get_extra_info("peername") == client.transport.get_extra_info("sockname")
+        ]
+        # Refusals until the sockets are full and the transport is nearly so.
+        while full.get_write_buffer_size() < 40_000:
+            await client.write(get("/guarded") * 4)
+            await other.write(get("/guarded"))
+            await other.response()
+        await client.write(get("/guarded") * 15 + get("/"))
+        for _ in range(300):
+            await other.write(get("/guarded"))
+            await other.response()
+        assert 0 < written < _UNDER_WAY
 
 
 async def test_a_connection_that_was_held_back_serves_the_next_request(tmp_path: Path) -> None:

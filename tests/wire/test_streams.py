@@ -139,6 +139,7 @@ QUIET = [
     pytest.param(
         get("/"), (b"HTTP/1.1 200 OK\r\n\r\nhalf", Gate("never")), b"half", 200, id="without an end in sight"
     ),
+    pytest.param(get("/") + get("/behind") * 500, (Gate("never"),), b"", 499, id="with requests behind"),
     pytest.param(post(b"body")[:-1], (), b"", 499, id="and waits for the rest of a body"),
     pytest.param(post(b"body"), (Gate("never"),), b"", 499, id="with a body read"),
     pytest.param(

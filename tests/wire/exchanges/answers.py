@@ -248,6 +248,16 @@ INTERIM_ANSWERS = [
         id="an interim answer's hop-by-hop headers go",
     ),
     pytest.param(
+        Exchange(
+            GET,
+            (ARRIVED,),
+            (_HINTS, OK),
+            answers=((_HINTS.replace(b"\r\n\r\n", b"\r\nContent-Length: 2\r\n\r\n"), OK),),
+            connections=1,
+        ),
+        id="an interim answer loses the length that it must not have",
+    ),
+    pytest.param(
         Exchange(GET, (ARRIVED,), (_HINTS, ok(b"")), answers=((_HINTS, ok(b"")),)),
         id="103 before an answer of no bytes",
     ),

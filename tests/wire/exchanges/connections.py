@@ -115,6 +115,10 @@ CONNECTIONS = [
         id="close is found in a second Connection line",
     ),
     pytest.param(
+        Exchange(get("/", "Connection: closed, not-close"), (ARRIVED,), (OK,)),
+        id="close is a whole option and no part of one",
+    ),
+    pytest.param(
         Exchange(
             get("/guarded", "Connection: close"),
             (),
