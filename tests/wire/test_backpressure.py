@@ -284,7 +284,7 @@ async def test_a_client_that_stops_reading_while_its_connection_is_made_is_waite
             if one.transport.get_extra_info("peername") == client.transport.get_extra_info("sockname")
         ]
         # Refusals until the sockets are full and the transport is nearly so.
-        while full.get_write_buffer_size() < 40_000:
+        while full.get_write_buffer_size() < 58_000:
             await client.write(get("/guarded") * 4)
             await other.write(get("/guarded"))
             await other.response()

@@ -168,8 +168,7 @@ def test_no_answer_is_read_otherwise_than_strictly(changes: list[tuple[int, byte
     assert strict is not None
     message, length = strict
     assert length == len(data)
-    assert (message.status, message.start) == (
-        head.status,
-        b"HTTP/1.%d %d %b" % (not head.http10, head.status, head.phrase),
-    )
+    # The space behind the status may be missing where there is no phrase; some servers leave it out.
+    started = b"HTTP/1.%d %d %b" % (not head.http10, head.status, head.phrase)
+    assert (message.status, message.start.rstrip(b" ")) == (head.status, started.rstrip(b" "))
     assert _lines(message.lines) == head.lines
