@@ -4,7 +4,7 @@
 
 Starts Keystile in its own process before a small upstream, and prints its memory (RSS and PSS, from
 /proc/PID/smaps_rollup), its open files and the requests so far; at the end, the slope of the memory. The busy
-connections ask `--rate` times a second each, with a handful of tokens among them. Linux only.
+connections ask `--rate` times a second each, the idle ones once a minute, with a handful of tokens among them. Linux only.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from tests.support.service import agent_token, keystile
 
 _TOKENS = 16
 _SAMPLE = 10.0
+# Often enough that the proxy does not close the connection, which it does after 75 s without a request.
+_IDLE_RATE = 1 / 60
 _ANSWER = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n{"status":"ok"}'
 
 
@@ -137,9 +139,16 @@ async def _measure(folder: Path, idle: int, busy: int, seconds: float, rate: flo
         for caller in callers:
             await caller.ask()
         end = asyncio.get_running_loop().time() + seconds
-        asking = [asyncio.create_task(caller.ask_until(end, rate)) for caller in callers[idle:]]
+        rates = [_IDLE_RATE] * idle + [rate] * busy
+        asking = [
+            asyncio.create_task(caller.ask_until(end, each))
+            for caller, each in zip(callers, rates, strict=True)
+        ]
         samples = await _watch(service.program.pid, callers, seconds)
-        await asyncio.gather(*asking)
+        await asyncio.gather(*asking[idle:])
+        for task in asking[:idle]:
+            task.cancel()
+        await asyncio.gather(*asking[:idle], return_exceptions=True)
         left = [await caller.still_answers() for caller in callers[:idle]]
         for caller in callers:
             caller.close()
