@@ -63,6 +63,12 @@ class Keystile:
     def client(self) -> AbstractAsyncContextManager[Client]:
         return connect(self.address)
 
+    def transports(self) -> list[asyncio.Transport]:
+        """The proxy's own ends of its client connections: for a look at bounds from inside."""
+        wire = self._server._wire
+        assert wire is not None
+        return [connection.transport for connection in wire._connections]
+
     async def close(self) -> None:
         if not self._closed:
             self._closed = True

@@ -13,13 +13,14 @@ import pytest
 
 from tests.support.harness import keystile
 from tests.support.process import process
-from tests.support.raw import Endpoint
+from tests.support.raw import DEADLINE, Endpoint
 from tests.support.upstream import plain, upstream
 from tests.wire.exchanges.table import HOST, get, http
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
+    from tests.support.harness import Keystile
     from tests.support.process import Process
     from tests.support.raw import Client
 
@@ -275,24 +276,41 @@ async def test_a_client_that_stops_reading_while_its_connection_is_made_is_waite
         proxy.client() as client,
         proxy.client() as other,
     ):
-        await client.write(get("/guarded"))
-        await client.response()
-        client.transport.pause_reading()
-        [full] = [
-            one.transport
-            for one in proxy._server._wire._connections
-            if one.transport.get_extra_info("peername") == client.transport.get_extra_info("sockname")
-        ]
-        # Refusals until the sockets are full and the transport is nearly so.
-        while full.get_write_buffer_size() < 58_000:
-            await client.write(get("/guarded") * 4)
-            await other.write(get("/guarded"))
-            await other.response()
+        # So nearly full that the refusals before the last request fill it, while that one is on its way.
+        await _full(proxy, client, other, 62_000)
         await client.write(get("/guarded") * 15 + get("/"))
         for _ in range(300):
             await other.write(get("/guarded"))
             await other.response()
         assert 0 < written < _UNDER_WAY
+
+
+async def test_a_client_that_never_reads_its_last_answer_is_given_up(tmp_path: Path) -> None:
+    async with (
+        keystile(tmp_path, "http://127.0.0.1:9") as proxy,
+        proxy.client() as client,
+        proxy.client() as other,
+    ):
+        full = await _full(proxy, client, other, 1)
+        client.transport.write(get("/guarded", "Connection: close"))
+        async with asyncio.timeout(DEADLINE):
+            while full in proxy.transports():
+                await other.write(get("/guarded"))
+                await other.response()
+
+
+async def _full(proxy: Keystile, client: Client, other: Client, least: int) -> asyncio.Transport:
+    """Have refusals sent to `client`, which does not read, until `least` bytes wait in the proxy's transport."""
+    await client.write(get("/guarded"))
+    await client.response()
+    client.transport.pause_reading()
+    name = client.transport.get_extra_info("sockname")
+    [full] = [one for one in proxy.transports() if one.get_extra_info("peername") == name]
+    while full.get_write_buffer_size() < least:
+        await client.write(get("/guarded") * 4)
+        await other.write(get("/guarded"))
+        await other.response()
+    return full
 
 
 async def test_a_connection_that_was_held_back_serves_the_next_request(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
@@ -122,3 +123,16 @@ async def test_many_clients_at_once_get_their_own_answers(count: int, tmp_path: 
             for number, client in enumerate(clients):
                 assert (await client.response()).content == b"/%d/%d" % (round_, number)
         assert len(server.connections) <= 4
+
+
+async def test_many_requests_without_waiting_are_answered_one_by_one(tmp_path: Path) -> None:
+    """More than one turn of the loop answers, arriving while others still wait for their turn."""
+    count = 3000
+    sent = get("/guarded") * count + get("/last")
+    async with upstream() as server, keystile(tmp_path, server.url) as proxy, proxy.client() as client:
+        for start in range(0, len(sent), 2999):
+            client.transport.write(sent[start : start + 2999])
+            await asyncio.sleep(0)
+        assert {(await client.response()).status for _ in range(count)} == {401}
+        assert (await client.response()).content == b"/last"
+        assert client.received == b""

@@ -83,4 +83,7 @@ async def test_a_client_that_goes_while_its_request_waits(resets: bool, tmp_path
             assert (await client.response()).content == b"/guarded/2"
         lines = await proxy.lines()
     assert [request.target for request in server.requests] == [b"/guarded/old", b"/guarded/2"]
-    assert [(line["status"], line.get("reason")) for line in lines[-2:]] == [(499, "client_closed"), (200, None)]
+    assert [(line["status"], line.get("reason")) for line in lines[-2:]] == [
+        (499, "client_closed"),
+        (200, None),
+    ]
