@@ -138,7 +138,8 @@ class Gate:
             "deny",
             None,
             head.method,
-            head.target.partition(b"?")[0].decode("latin-1"),
+            # Of a target in another form nothing is told: it may hold a password.
+            head.target.partition(b"?")[0].decode("latin-1") if head.target.startswith(b"/") else None,
             trace_id,
             told_id,
             user_agent=None if agent is None else agent.decode("utf-8", "replace"),
@@ -159,8 +160,9 @@ class Gate:
     def _publish(self, opening: Opening, document: tuple[int, bytes, bytes]) -> Reply:
         """Answer with a well-known document, which is everybody's to read."""
         if document[0] == _METHOD_NOT_ALLOWED:
-            return self._refuse(opening, Deny(Reason.METHOD_REFUSED, "a well-known document is read only"))
-        opening.decision, opening.reason = "allow", Note.PUBLIC
+            opening.reason = Reason.METHOD_REFUSED
+        else:
+            opening.decision, opening.reason = "allow", Note.PUBLIC
         return Reply(*document, opening)
 
     def _refuse(self, opening: Opening, deny: Deny) -> Reply:

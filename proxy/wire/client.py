@@ -26,6 +26,8 @@ _BACKLOG = 64 * 1024
 _TURN = 16
 # Closing with unread bytes resets the connection and can take the answer with it: the client ends it first.
 _LINGER_SECONDS = 2.0
+# A client that has taken nothing of the last answer for so long is given up.
+_STALLED = 5.0
 _LINGER_BYTES = 256 * 1024
 
 
@@ -34,7 +36,6 @@ class ClientConnection(asyncio.Protocol):
 
     __slots__ = (
         "_advancing",
-        "_blocked",
         "_buffer",
         "_dropping",
         "_forgave",
@@ -42,6 +43,8 @@ class ClientConnection(asyncio.Protocol):
         "_peer",
         "_room",
         "_wire",
+        "_yields",
+        "blocked",
         "broken",
         "closing",
         "deadline",
@@ -64,8 +67,10 @@ class ClientConnection(asyncio.Protocol):
         self._dropping: Framing | None = None
         self._room = 0
         self._held = False
-        self._blocked = False
+        self._yields = False
         self._forgave = False
+        self.blocked = False
+        """The client leaves so much unread that nothing more is written for now."""
 
     # ---- bytes in --------------------------------------------------------------------------------------
 
@@ -82,16 +87,19 @@ class ClientConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Body bytes go to the exchange; everything else waits for its turn."""
         exchange = self.exchange
-        if exchange is not None and exchange.receiving:
-            exchange.receive(data)
-        elif exchange is not None or self._blocked:
-            self._buffer += data
-            if len(self._buffer) > _BACKLOG:
-                self.hold()
+        if exchange is not None:
+            if exchange.receiving:
+                exchange.receive(data)
+            else:
+                self._keep(data)
+                if exchange.streams:
+                    self.listen()
         elif self.closing:
             self._linger(len(data))
         elif self._dropping is not None:
             self._drop(data)
+        elif self.blocked or self._yields:
+            self._keep(data)
         elif self._buffer:
             start = len(self._buffer)
             self._buffer += data
@@ -99,6 +107,12 @@ class ClientConnection(asyncio.Protocol):
         else:
             self._buffer = data
             self._advance(0)
+
+    def _keep(self, data: bytes) -> None:
+        """Keep what has come before its turn, and read no more when that is much."""
+        self._buffer += data
+        if len(self._buffer) > _BACKLOG:
+            self.hold()
 
     def _advance(self, start: int = 0) -> None:
         """Begin the next request as long as there is one and none is in hand."""
@@ -122,14 +136,21 @@ class ClientConnection(asyncio.Protocol):
                 self._buffer = data[end + 4 :]
                 self._begin(data[: end + 4])
         else:
-            self._wire.loop.call_soon(self._advance)
+            self._yields = True
+            self._wire.loop.call_soon(self._next_turn)
         self._advancing = False
+
+    def _next_turn(self) -> None:
+        self._yields = False
+        if self.exchange is None and not self.closing:
+            self.unhold()
+            self._advance()
 
     @property
     def _is_free(self) -> bool:
         """Whether the next request may begin: not while the client leaves earlier answers unread."""
         idle = self.exchange is None and self._dropping is None
-        return idle and not self.closing and not self._blocked
+        return idle and not self.closing and not self.blocked and not self._yields
 
     def _await_head(self, data: bytes) -> None:
         """A head has begun: it has `head_timeout` from here, however slowly its bytes come."""
@@ -210,12 +231,13 @@ class ClientConnection(asyncio.Protocol):
     def close_idle(self) -> None:
         """Close the connection unless it has a request in hand."""
         if self.exchange is None:
-            self.transport.close()
+            self._close(linger=False)
 
     def done(self, exchange: Exchange) -> None:
         """The exchange is over: go on with the next request, or close."""
         self.exchange = None
         if self.transport.is_closing():
+            self._await_sending()
             return
         body = exchange.request_body
         self.unhold()
@@ -266,6 +288,11 @@ class ClientConnection(asyncio.Protocol):
             self._held = True
             self.transport.pause_reading()
 
+    def listen(self) -> None:
+        """Keep reading, or end: on a quiet stream only reading shows that the client has left."""
+        if len(self._buffer) > _BACKLOG:
+            self.abort()
+
     def unhold(self) -> None:
         """Read on."""
         if self._held and not self.transport.is_closing():
@@ -274,13 +301,13 @@ class ClientConnection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """The client takes no more for now: hold the answer back."""
-        self._blocked = True
+        self.blocked = True
         if self.exchange is not None:
             self.exchange.hold_answer()
 
     def resume_writing(self) -> None:
         """The client takes more."""
-        self._blocked = False
+        self.blocked = False
         if self.exchange is not None:
             self.exchange.unhold_answer()
         elif not self.closing:
@@ -293,8 +320,15 @@ class ClientConnection(asyncio.Protocol):
             self.exchange.client_silent()
         elif self._buffer and not self.closing:
             self._fault(Reason.REQUEST_TIMEOUT, self._peer)
+        elif self.transport.is_closing() and 0 < self.transport.get_write_buffer_size() < self._room:
+            self._await_sending()
         else:
             self.transport.abort()
+
+    def _await_sending(self) -> None:
+        """Closing waits for what is unsent: not for ever, where a client never reads it."""
+        self._room = self.transport.get_write_buffer_size()
+        self._wire.wheel.arm(self, time.monotonic(), _STALLED)
 
     def _linger(self, size: int) -> None:
         self._room -= size
@@ -308,6 +342,7 @@ class ClientConnection(asyncio.Protocol):
         self._wire.outbox.flush()
         if not linger or not self.transport.can_write_eof():
             self.transport.close()
+            self._await_sending()
             return
         self._room = _LINGER_BYTES
         self.transport.write_eof()

@@ -11,12 +11,16 @@ import time
 from math import inf
 from typing import TYPE_CHECKING, Protocol
 
+import structlog
+
 if TYPE_CHECKING:
     import asyncio
 
 _TICK = 0.25
 # How far ahead an item is listed at most: it bounds how long a closed connection is held by its slot.
 _HORIZON = 5.0
+
+_operations = structlog.get_logger()
 
 
 class Timed(Protocol):
@@ -55,6 +59,12 @@ class Wheel:
         item.slot = slot
         self._slots.setdefault(slot, []).append(item)
 
+    def _expire(self, item: Timed, now: float) -> None:
+        try:
+            item.expired(now)
+        except Exception as error:  # noqa: BLE001 - the other items of this slot must not lose their deadlines
+            _operations.error("deadline_failed", error=type(error).__name__)
+
     def _tick(self) -> None:
         now = time.monotonic()
         due = range(self._next, int(now / _TICK) + 1)
@@ -67,6 +77,6 @@ class Wheel:
                 item.slot = 0
                 if item.deadline <= now:
                     item.deadline = inf
-                    item.expired(now)
+                    self._expire(item, now)
                 elif item.deadline < inf:
                     self._list(item, now)

@@ -45,8 +45,6 @@ class Exchange:
     """The head of the upstream's final answer, once it has come."""
     receiving = False
     """Request body bytes are taken as they come."""
-    is_waiting = False
-    """An upstream connection is awaited."""
     streams = False
     """The answer is a stream of events, which may be quiet for as long as it likes."""
 
@@ -132,7 +130,6 @@ class Exchange:
             return
         self._forward = verdict
         self._opening = verdict.opening
-        self.is_waiting = True
         connection = self._wire.pool.take(self)
         if connection is not None:
             self.connected(connection)
@@ -152,9 +149,11 @@ class Exchange:
 
     def connected(self, connection: UpstreamConnection) -> None:
         """Send the head, and whatever there is of the body, in one write."""
-        self.is_waiting = False
         connection.exchange = self
+        connection.lent = self._wire.outbox.turn
         self._upstream = connection
+        if self.client.blocked:
+            connection.hold()
         body = self.request_body
         parts = [self._forward.head]
         if self._collected is not None:
@@ -230,7 +229,7 @@ class Exchange:
         """Give the upstream connection its next deadline."""
         if self._upstream is None:
             return
-        if self.streams:
+        if self.streams and not self.receiving:
             self._upstream.deadline = inf
             return
         timeouts = self._wire.timeouts
@@ -275,6 +274,7 @@ class Exchange:
         if head.fields.get(b"content-type", b"").lower().startswith(_EVENTS):
             self.streams = True
             self._wire.gate.opened(self._forward.opening, head.status)
+            self.client.listen()
         if body.done:
             self.client.send(out)
             self._complete(surplus=bool(rest))
@@ -287,7 +287,7 @@ class Exchange:
         try:
             out, surplus = body.take(data)
         except Malformed:
-            self._cut(Reason.UPSTREAM_MALFORMED)
+            self.failed(Reason.UPSTREAM_MALFORMED)
             return
         if out and isinstance(body, UntilClose) and not self.head.http10:
             out = b"%x\r\n%b\r\n" % (len(out), out)
@@ -308,13 +308,24 @@ class Exchange:
             return
         if connection is not None:
             self._upstream = None
-            if not surplus and self.request_body.done and keeps_alive(answer.fields, http10=answer.http10):
+            if not surplus and self._can_serve_again(answer, connection):
                 connection.reused = True
                 connection.unhold()
                 self._wire.pool.put(connection)
             else:
                 connection.abort()
         self._finish(answer.status, None)
+
+    def _can_serve_again(self, answer: ResponseHead, connection: UpstreamConnection) -> bool:
+        """Whether what comes next on this connection is sure to be the next exchange's."""
+        return (
+            # Some servers send a body behind HEAD, 204 and 304 all the same: it would pass for an answer.
+            self._answer_body is not NO_BODY
+            and self.request_body.done
+            # What is still unsent would hold the next one's body back unseen.
+            and not connection.transport.get_write_buffer_size()
+            and keeps_alive(answer.fields, http10=answer.http10)
+        )
 
     # ---- what goes wrong -------------------------------------------------------------------------------
 
@@ -334,7 +345,6 @@ class Exchange:
         elif connection.reused and not self._retried and self._is_repeatable:
             # It was closing while the request was on its way: nobody has read it.
             self._retried = True
-            self.is_waiting = True
             self._wire.pool.dial(self)
         else:
             self.failed(Reason.UPSTREAM_UNREACHABLE)
@@ -395,8 +405,8 @@ class Exchange:
 
     def _let_go(self) -> None:
         """End whatever still works for this exchange."""
-        self.is_waiting = False
         self.receiving = False
+        self._wire.pool.forget(self)
         if self._task is not None:
             self._task.cancel()
             self._task = None

@@ -35,9 +35,14 @@ _OURS = frozenset(
     b" x-original-forwarded-for x-original-host x-host x-url-scheme x-scheme front-end-https".split()
 )
 _FAMILIES = (b"x-agent-", b"x-forwarded-")
-_SPELLINGS = bytes.maketrans(b"_.", b"--")
-_KNOWN_NAMES = 4096
+# Servers that build environment variables from names read `_` as `-`, some `.` too, and some every byte of a
+# token that is no letter or digit.
+_PUNCTUATION = b"!#$%&'*+.^_`|~"
+_SPELLINGS = bytes.maketrans(_PUNCTUATION, b"-" * len(_PUNCTUATION))
+_MOST_KNOWN = 4096
+_LONGEST_KNOWN = 64
 _NO_CONTENT = 204
+_OK = 200
 _NOT_PLAIN = re.compile(r"[^\x21-\x7e]|[%,]")
 _PHRASES = {status.value: status.phrase.encode() for status in HTTPStatus}
 _DROP, _KEEP, _CHANGE = 0, 1, 2
@@ -86,14 +91,15 @@ class _Fate(dict[bytes, int]):
         self._changed = changed
 
     def __missing__(self, name: bytes) -> int:
-        # Servers that build environment variables read `_`, and some `.`, as `-`.
         spelling = name.lower().translate(_SPELLINGS)
         fate = _KEEP
         if spelling in self._dropped or spelling.startswith(self._families):
             fate = _DROP
         elif spelling in self._changed:
             fate = _CHANGE
-        if len(self) < _KNOWN_NAMES:
+        if len(name) <= _LONGEST_KNOWN:
+            if len(self) >= _MOST_KNOWN:
+                self.clear()
             self[name] = fate
         return fate
 
@@ -139,7 +145,7 @@ class ResponseLines:
         """Status line and header lines of `response`, `added` (lines, each ending in CRLF) last."""
         fate = self._fate
         lines = response.lines
-        if response.status == _NO_CONTENT and b"content-length" in response.fields:
+        if b"content-length" in response.fields and (response.status == _NO_CONTENT or response.status < _OK):
             lines = tuple(line for line in lines if line[0].lower() != b"content-length")  # RFC 9110 8.6
         named = response.fields.get(b"connection")
         if named is not None and named not in _PLAIN_CONNECTION:

@@ -24,9 +24,12 @@ _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _ABSOLUTE = re.compile(rb"(?i:https?)://([^/?]+)(.*)", re.DOTALL)
 # Everything that may stand in a head apart from CR and LF.
 _TEXT = bytes(byte for byte in range(256) if byte == 9 or 32 <= byte != 127)  # noqa: PLR2004 - HTAB, SP, DEL
-_MOST_LINES = 128
+# 128 header lines, the first line and the empty one.
+_MOST_ENDS = 130
 _NEVER = frozenset[bytes]()
-_KNOWN_NAMES = 2048
+# Names are the other side's choice: neither many nor long ones may fill the memory.
+_MOST_KNOWN = 2048
+_LONGEST_KNOWN = 64
 
 
 class ResponseHead(Struct, frozen=True, gc=False):
@@ -45,7 +48,9 @@ class _LowerNames(dict[bytes, bytes]):
 
     def __missing__(self, name: bytes) -> bytes:
         lower = name.lower() if _TOKEN.fullmatch(name) else b""
-        if len(self) < _KNOWN_NAMES:
+        if len(name) <= _LONGEST_KNOWN:
+            if len(self) >= _MOST_KNOWN:
+                self.clear()
             self[name] = lower
         return lower
 
@@ -74,16 +79,15 @@ class _Found:
             self.fields[lower] = value
 
 
-def _is_clean(head: bytes, found: _Found) -> bool:
-    """Whether `head` is a first line, the lines found and the empty line, each ended by CRLF.
+def _is_clean(head: bytes, ends: int, found: _Found) -> bool:
+    """Whether `head`, with its `ends` CRLFs, is a first line, the lines found and the empty line.
 
     Says no to bare CR and LF, control bytes, names that are no tokens, and obs-fold: a folded line is one
     that the parser did not count.
     """
-    ends = len(found.lines) + 2
     return (
         head.translate(None, _TEXT) == b"\r\n" * ends
-        and head.count(b"\r\n") == ends
+        and len(found.lines) + 2 == ends
         and b"" not in found.fields
     )
 
@@ -94,6 +98,9 @@ def read_request(head: bytes, peer: Peer, started: float) -> tuple[RequestHead, 
     The reason beside a head refuses this request only. A reason alone means that the bytes have no sure
     reading, so the connection must end.
     """
+    ends = head.count(b"\r\n")
+    if ends > _MOST_ENDS:  # before they cost anything
+        return Reason.HEADERS_TOO_LARGE
     found = _Found()
     upgrades = False
     try:
@@ -103,10 +110,8 @@ def read_request(head: bytes, peer: Peer, started: float) -> tuple[RequestHead, 
     except Exception:  # noqa: BLE001 - whatever it raises says "unreadable"
         return Reason.REQUEST_MALFORMED
     first = _REQUEST_LINE.match(head)
-    if first is None or not _is_clean(head, found):
+    if first is None or not _is_clean(head, ends, found):
         return Reason.REQUEST_MALFORMED
-    if len(found.lines) > _MOST_LINES:
-        return Reason.HEADERS_TOO_LARGE
     method, target, minor = first.groups()
     fields = found.fields
     host = fields.get(b"host", b"")
@@ -139,6 +144,9 @@ def _absolute(target: bytes, host: bytes) -> tuple[bytes, bytes, Reason | None]:
 
 def read_response(head: bytes) -> ResponseHead | None:
     """Read one answer's head, from its first line to its empty line; None where it is not to be trusted."""
+    ends = head.count(b"\r\n")
+    if ends > _MOST_ENDS:
+        return None
     found = _Found()
     try:
         with contextlib.suppress(HttpParserUpgrade):
@@ -146,7 +154,7 @@ def read_response(head: bytes) -> ResponseHead | None:
     except Exception:  # noqa: BLE001 - as above
         return None
     first = _STATUS_LINE.match(head)
-    if first is None or not _is_clean(head, found) or len(found.lines) > _MOST_LINES:
+    if first is None or not _is_clean(head, ends, found):
         return None
     minor, status, phrase = first.groups(b"")
     return ResponseHead(int(status), phrase, minor == b"0", tuple(found.lines), found.fields, found.repeated)

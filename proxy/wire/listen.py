@@ -45,9 +45,9 @@ class Wire:
         self.head_timeout = config.limits.head_timeout
         self.timeouts = config.upstream.timeouts
         self.response_lines = ResponseLines(config)
-        self.wheel = Wheel(self.loop)
         self.outbox = Outbox(self.loop)
-        self.pool = Pool(self.loop, config.upstream, self.wheel)
+        self.wheel = Wheel(self.loop)
+        self.pool = Pool(self.loop, config.upstream, self.wheel, self.outbox)
         self.exchanges: set[Exchange] = set()
         self.draining = False
         self._emptied = asyncio.Event()

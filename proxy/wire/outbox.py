@@ -18,11 +18,13 @@ _LARGE = 16 * 1024
 class Outbox:
     """The writes of all connections, in order."""
 
-    __slots__ = ("_loop", "_waiting")
+    __slots__ = ("_loop", "_waiting", "turn")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._waiting: list[tuple[asyncio.Transport, bytes]] = []
+        self.turn = 0
+        """How often it was emptied: what was written in this turn has not left yet."""
 
     def write(self, transport: asyncio.Transport, data: bytes) -> None:
         """Have `data` written to `transport` before the loop waits again."""
@@ -36,6 +38,7 @@ class Outbox:
     def flush(self) -> None:
         """Write everything now; to be called before a connection with unsent data is closed."""
         waiting, self._waiting = self._waiting, []
+        self.turn += 1
         for transport, data in waiting:
             if not transport.is_closing():  # aborted since: writing to it would raise
                 transport.write(data)

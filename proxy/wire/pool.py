@@ -1,6 +1,7 @@
 """Connections to the upstream: kept open, lent out last-in first-out, bounded.
 
-An exchange that finds none waits here for the next one that is dialled or comes back.
+An exchange that finds none waits here for the next one that is dialled or comes back, for as long as
+connecting may take.
 """
 
 from __future__ import annotations
@@ -8,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections import deque
 from typing import TYPE_CHECKING
+
+import structlog
 
 from proxy.model import Reason
 from proxy.wire.upstream import UpstreamConnection
@@ -18,21 +20,28 @@ if TYPE_CHECKING:
     from proxy.config import Upstream
     from proxy.wire.deadlines import Wheel
     from proxy.wire.exchange import Exchange
+    from proxy.wire.outbox import Outbox
 
 # Servers commonly close an idle connection after 5 to 75 s; whoever closes second never meets the race.
 _IDLE = 60.0
+
+_operations = structlog.get_logger()
 
 
 class Pool:
     """The connections to one upstream, at most `upstream.connections` of them."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, upstream: Upstream, wheel: Wheel) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, upstream: Upstream, wheel: Wheel, outbox: Outbox
+    ) -> None:
         self.wheel = wheel
+        self.outbox = outbox
         self._loop = loop
         self._upstream = upstream
         self._tls = ssl.create_default_context() if upstream.scheme == "https" else None
         self._idle: list[UpstreamConnection] = []
-        self._waiting: deque[Exchange] = deque()
+        # In the order in which they came, each with the timer that ends its patience.
+        self._waiting: dict[Exchange, asyncio.TimerHandle] = {}
         self._dialling: set[asyncio.Task[None]] = set()
         self._open = 0
 
@@ -47,20 +56,24 @@ class Pool:
 
     def dial(self, exchange: Exchange) -> None:
         """Open a connection for `exchange`; at the limit, let it wait for one to come back."""
-        self._waiting.append(exchange)
-        if self._open < self._upstream.connections:
-            self._start_dialling()
-        else:
-            self._loop.call_later(self._upstream.timeouts.connect, self._give_up, exchange)
+        patience = self._upstream.timeouts.connect
+        self._waiting[exchange] = self._loop.call_later(patience, self._give_up, exchange)
+        self._dial_enough()
+
+    def forget(self, exchange: Exchange) -> None:
+        """`exchange` needs no connection any more."""
+        timer = self._waiting.pop(exchange, None)
+        if timer is not None:
+            timer.cancel()
 
     def put(self, connection: UpstreamConnection) -> None:
         """`connection` is free: the longest-waiting exchange gets it, else it stays idle."""
         connection.exchange = None
-        while self._waiting:
-            exchange = self._waiting.popleft()
-            if exchange.is_waiting:
-                exchange.connected(connection)
-                return
+        exchange = next(iter(self._waiting), None)
+        if exchange is not None:
+            self.forget(exchange)
+            exchange.connected(connection)
+            return
         self._idle.append(connection)
         self.wheel.arm(connection, time.monotonic(), _IDLE)
 
@@ -69,8 +82,7 @@ class Pool:
         self._open -= 1
         if connection in self._idle:
             self._idle.remove(connection)
-        if self._waiting and len(self._dialling) < len(self._waiting):
-            self._start_dialling()
+        self._dial_enough()
 
     async def close(self) -> None:
         """Close what is idle and stop dialling; what serves an exchange is the exchange's to end."""
@@ -80,42 +92,50 @@ class Pool:
         for connection in tuple(self._idle):
             connection.transport.close()
 
-    def _start_dialling(self) -> None:
-        self._open += 1
-        task = self._loop.create_task(self._dial())
-        self._dialling.add(task)
-        task.add_done_callback(self._dialling.discard)
+    def _dial_enough(self) -> None:
+        """One dial for each exchange that waits, as far as the limit goes."""
+        while self._open < self._upstream.connections and len(self._dialling) < len(self._waiting):
+            self._open += 1
+            task = self._loop.create_task(self._dial())
+            self._dialling.add(task)
 
     async def _dial(self) -> None:
-        upstream = self._upstream
+        connection = None
         try:
-            async with asyncio.timeout(upstream.timeouts.connect):
-                if upstream.scheme == "unix":
-                    _, connection = await self._loop.create_unix_connection(self._make, upstream.path)
-                else:
-                    _, connection = await self._loop.create_connection(
-                        self._make, upstream.host, upstream.port, ssl=self._tls
-                    )
-        except (OSError, ssl.SSLError, ssl.CertificateError):  # a TimeoutError is an OSError
-            self._open -= 1
-            self._refuse_one(Reason.UPSTREAM_UNREACHABLE)
-        except asyncio.CancelledError:
-            self._open -= 1
-            raise
-        else:
+            async with asyncio.timeout(self._upstream.timeouts.connect):
+                connection = await self._connect()
+        except OSError:  # refused, unknown host, TLS, or a TimeoutError
+            pass
+        except Exception as error:  # noqa: BLE001 - a slot that leaked here would never come back
+            _operations.error("dial_failed", error=type(error).__name__)
+        finally:
+            task = asyncio.current_task()
+            if task is not None:
+                self._dialling.discard(task)
+            if connection is None:
+                self._open -= 1
+        if connection is not None:
             self.put(connection)
+            return
+        exchange = next(iter(self._waiting), None)
+        if exchange is not None:
+            self.forget(exchange)
+            exchange.failed(Reason.UPSTREAM_UNREACHABLE)
+        self._dial_enough()
 
-    def _make(self) -> UpstreamConnection:
+    async def _connect(self) -> UpstreamConnection:
+        upstream = self._upstream
+        if upstream.scheme == "unix":
+            _, connection = await self._loop.create_unix_connection(self._made, upstream.path)
+        else:
+            _, connection = await self._loop.create_connection(
+                self._made, upstream.host, upstream.port, ssl=self._tls
+            )
+        return connection
+
+    def _made(self) -> UpstreamConnection:
         return UpstreamConnection(self)
 
-    def _refuse_one(self, reason: Reason) -> None:
-        while self._waiting:
-            exchange = self._waiting.popleft()
-            if exchange.is_waiting:
-                exchange.failed(reason)
-                return
-
     def _give_up(self, exchange: Exchange) -> None:
-        if exchange.is_waiting and exchange in self._waiting:
-            self._waiting.remove(exchange)
-            exchange.failed(Reason.OVERLOADED)
+        self.forget(exchange)
+        exchange.failed(Reason.UPSTREAM_UNREACHABLE if self._dialling else Reason.OVERLOADED)

@@ -34,6 +34,7 @@ class UpstreamConnection(asyncio.Protocol):
         "_pool",
         "deadline",
         "exchange",
+        "lent",
         "reused",
         "slot",
         "transport",
@@ -48,6 +49,8 @@ class UpstreamConnection(asyncio.Protocol):
         self._buffer = b""
         self._interim = 0
         self._held = False
+        self.lent = -1
+        """The outbox's turn in which the exchange's head was written."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
@@ -62,7 +65,14 @@ class UpstreamConnection(asyncio.Protocol):
             return
         if exchange.answer is not None:
             exchange.content(data)
-            return
+        elif self.lent == self._pool.outbox.turn:
+            # The request has not left yet, so this answers an earlier one: it came too late to be seen as
+            # its surplus, and just in time to be taken for somebody else's answer.
+            exchange.failed(Reason.UPSTREAM_MALFORMED)
+        else:
+            self._read_head(exchange, data)
+
+    def _read_head(self, exchange: Exchange, data: bytes) -> None:
         start = len(self._buffer)
         if start:
             data = self._buffer + data
@@ -85,7 +95,7 @@ class UpstreamConnection(asyncio.Protocol):
             self._interim += 1
             exchange.interim(head)
             if len(data) > end + 4:
-                self.data_received(data[end + 4 :])
+                self._read_head(exchange, data[end + 4 :])
 
     @property
     def has_answered(self) -> bool:

@@ -24,10 +24,10 @@ _KEY = make_key("EdDSA", "test")
 JWKS = jwks(_KEY)
 
 
-def token(key: SigningKey = _KEY) -> str:
-    """A valid token of `ISSUER` for `RESOURCE`, good until the year 2100."""
-    claims = {"iss": ISSUER, "aud": RESOURCE, "sub": "acc_1", "exp": 4102444800, "iat": 1700000000}
-    return sign_token(key, {**claims, "scope": "read"})
+def token(key: SigningKey = _KEY, **claims: object) -> str:
+    """A token of `ISSUER` for `RESOURCE`, valid until the year 2100 unless `claims` say otherwise."""
+    usual = {"iss": ISSUER, "aud": RESOURCE, "sub": "acc_1", "exp": 4102444800, "iat": 1700000000}
+    return sign_token(key, {**usual, "scope": "read", **claims})
 
 
 TOKEN = token()

@@ -24,8 +24,8 @@ class Process:
         self.address = address
         self._status = Path(f"/proc/{pid}/status")
 
-    def client(self, receive_buffer: int | None = None) -> AbstractAsyncContextManager[Client]:
-        return connect(self.address, receive_buffer)
+    def client(self) -> AbstractAsyncContextManager[Client]:
+        return connect(self.address)
 
     def memory(self) -> int:
         """Resident bytes now."""

@@ -173,19 +173,13 @@ class Client(Endpoint):
 
 
 @contextlib.asynccontextmanager
-async def connect(address: Address, receive_buffer: int | None = None) -> AsyncIterator[Client]:
-    """A client connected to `address`, closed at the end; its socket takes in `receive_buffer` bytes unread."""
+async def connect(address: Address) -> AsyncIterator[Client]:
+    """A client connected to `address`, closed at the end."""
     loop = asyncio.get_running_loop()
-    own = socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET)
-    own.setblocking(False)
-    if receive_buffer is not None:
-        own.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-    try:
-        await loop.sock_connect(own, address)
-        _, client = await loop.create_connection(Client, sock=own)
-    except OSError:
-        own.close()
-        raise
+    if isinstance(address, str):
+        _, client = await loop.create_unix_connection(Client, address)
+    else:
+        _, client = await loop.create_connection(Client, *address)
     try:
         yield client
     finally:

@@ -14,7 +14,7 @@ import pytest
 from tests.support.harness import keystile
 from tests.support.process import process
 from tests.support.raw import DEADLINE, Endpoint
-from tests.support.upstream import plain, upstream
+from tests.support.upstream import Gate, plain, upstream
 from tests.wire.exchanges.table import HOST, get, http
 
 if TYPE_CHECKING:
@@ -314,26 +314,49 @@ async def _full(proxy: Keystile, client: Client, other: Client, least: int) -> a
 
 
 async def test_a_connection_that_was_held_back_serves_the_next_request(tmp_path: Path) -> None:
-    """The end of an answer that the client was slow to take must not leave its upstream connection paused."""
-    # Of a length of which the last piece that the proxy reads is a large one.
-    body = bytes(4 * _MIB + 200 * 1024)
+    """The end of an answer that its client is slow to take must not leave the upstream connection paused."""
     async with (
-        upstream([plain(body), plain(b"next")]) as server,
-        process(tmp_path, server.url, upstream={"connections": 1}) as proxy,
+        upstream([plain(bytes(100_000)), plain(b"next")]) as server,
+        keystile(tmp_path, server.url, upstream={"connections": 1}) as proxy,
+        proxy.client() as client,
+        proxy.client() as other,
     ):
-        async with proxy.client(receive_buffer=64 * 1024) as client:
-            await client.write(get("/"))
-            while client.total < len(body):
-                # Always later than the proxy, which has answered somebody else meanwhile.
-                client.transport.pause_reading()
-                await _refused_requests(proxy)
-                client.transport.resume_reading()
-                await client.happens()
-            assert (await client.response()).body == body
-        async with proxy.client() as client:
-            await client.write(get("/"))
-            assert (await client.response()).body == b"next"
+        await _full(proxy, client, other, 1)
+        await client.write(get("/"))
+        await server.arrived(1)
+        await other.write(get("/"))
+        assert (await other.response()).body == b"next"
         assert len(server.connections) == 1
+
+
+async def test_a_client_that_asks_on_and_on_behind_a_quiet_request_is_not_read_without_end(
+    tmp_path: Path,
+) -> None:
+    taken = 0
+
+    async def _ask() -> None:
+        nonlocal taken
+        piece = get("/") * 1000
+        while taken < 128 * _MIB:
+            await client.write(piece)
+            taken += len(piece)
+
+    async with (
+        upstream([(Gate("quiet"), *plain())]) as server,
+        keystile(tmp_path, server.url) as proxy,
+        proxy.client() as client,
+        proxy.client() as other,
+    ):
+        await client.write(get("/quiet"))
+        await server.arrived(1)
+        asking = asyncio.ensure_future(_ask())
+        for _ in range(500):
+            await other.write(get("/guarded"))
+            await other.response()
+        asking.cancel()
+        await client.abort()
+        server.gates["quiet"].set()
+        assert taken < _UNDER_WAY
 
 
 async def _refused_requests(proxy: Process, count: int = 1) -> None:

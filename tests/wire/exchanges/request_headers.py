@@ -135,6 +135,8 @@ IDENTITY = [
             "x-agent-id: root",
             "X-AGENT-ID: root",
             "X_Agent_Id: root",
+            "X!Agent!Id: root",
+            "X~Agent~Id: root",
             "x_agent_id: root",
             "X-Agent_Id: root",
             "X_AGENT-ID: root",
