@@ -36,38 +36,41 @@ from tests.wire.exchanges.table import (
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from types import ModuleType
 
     from tests.support.raw import Client
     from tests.support.upstream import Upstream
 
 
-ROWS = [
-    row
-    for module in (
-        connections,
-        bodies,
-        answers,
-        request_headers,
-        response_headers,
-        malformed_requests,
-        malformed_framing,
-        malformed_answers,
-    )
-    for name, rows in vars(module).items()
-    if name.isupper() and isinstance(rows, list)
-    for row in rows
-]
+def _rows(*modules: ModuleType) -> list[tuple[str, Exchange]]:
+    """Every row of the modules' tables, with its sentence."""
+    tables = [table for module in modules for name, table in vars(module).items() if name.isupper()]
+    return [(row.id, row.values[0]) for table in tables if isinstance(table, list) for row in table]
+
+
+FRAMING = _rows(connections, bodies, answers, malformed_requests, malformed_framing, malformed_answers)
+LINES = _rows(request_headers, response_headers)
 _REQUEST_ID = re.compile(rb"X-Request-Id: [0-9a-f]{28}")
 _TRACEPARENT = re.compile(rb"traceparent: 00-[0-9a-f]{32}-[0-9a-f]{16}-01")
 _REFUSAL_KEYS = {"error", "error_description", "reason", "request_id"}
 
 
 CASES = [
-    pytest.param(row.values[0], manner, id=f"{row.id}, {manner}")
-    for row in ROWS
-    for manner in (WHOLE, TRICKLED, PIPELINED, BEHIND)
-    if manner not in row.values[0].skips
+    pytest.param(row, manner, id=f"{name}, {manner}")
+    for rows, manners in [
+        (FRAMING, (WHOLE, TRICKLED, PIPELINED, BEHIND)),
+        # Where one request ends and the next begins is the same for all of these.
+        (LINES, (WHOLE, TRICKLED, PIPELINED)),
+    ]
+    for name, row in rows
+    for manner in manners
+    if manner not in row.skips
 ]
+
+
+def test_no_two_rows_have_the_same_name() -> None:
+    names = [name for name, _ in (*FRAMING, *LINES)]
+    assert len(set(names)) == len(names)
 
 
 @pytest.mark.parametrize(("row", "manner"), CASES)

@@ -65,7 +65,7 @@ def _told(sent: tuple[str, ...], told: tuple[str, ...]) -> Exchange:
 
 HOP_BY_HOP = [
     *[
-        pytest.param(_goes(line), id=f"{line.partition(':')[0]} goes")
+        pytest.param(_goes(line), id=f"{line.strip()} goes")
         for line in [
             "Connection: keep-alive",
             "Keep-Alive: timeout=5",
@@ -129,7 +129,7 @@ HOP_BY_HOP = [
 
 IDENTITY = [
     *[
-        pytest.param(_goes(line), id=f"{line.partition(':')[0]} goes on a public route")
+        pytest.param(_goes(line), id=f"{line.strip()} goes on a public route")
         for line in [
             "X-Agent-Id: root",
             "x-agent-id: root",
@@ -155,7 +155,7 @@ IDENTITY = [
         ]
     ],
     *[
-        pytest.param(_identified(line), id=f"{line.partition(':')[0]} goes beside a verified identity")
+        pytest.param(_identified(line), id=f"{line.strip()} goes beside a verified identity")
         for line in [
             "X-Agent-Id: root",
             "x-agent-id: root",
@@ -239,7 +239,7 @@ CREDENTIALS = [
 ]
 
 OVERRIDES = [
-    pytest.param(_goes(line), id=f"{line.partition(':')[0]} goes")
+    pytest.param(_goes(line), id=f"{line.strip()} goes")
     for line in [
         "X-HTTP-Method-Override: DELETE",
         "X-HTTP-Method: DELETE",

@@ -21,7 +21,7 @@ def _passes(*lines: str) -> Exchange:
 
 RESPONSE_HEADERS = [
     *[
-        pytest.param(_goes(line), id=f"{line.partition(':')[0]} goes")
+        pytest.param(_goes(line), id=f"{line.partition(':')[0]} of an answer goes")
         for line in [
             "Connection: keep-alive",
             "Keep-Alive: timeout=5",
@@ -47,7 +47,7 @@ RESPONSE_HEADERS = [
         id="Connection cannot remove the length of an answer",
     ),
     *[
-        pytest.param(_passes(line), id=f"{line.partition(':')[0]} passes")
+        pytest.param(_passes(line), id=f"{line.partition(':')[0]} of an answer passes")
         for line in [
             "Content-Type: application/json; charset=utf-8",
             "Server: upstream/1.0",
@@ -63,9 +63,10 @@ RESPONSE_HEADERS = [
     ],
     pytest.param(_passes("Set-Cookie: a=1", "Set-Cookie: b=2; HttpOnly"), id="every cookie passes by itself"),
     pytest.param(
-        _becomes(("X-A:1", "X-B:  \t 2 "), ("X-A: 1", "X-B: 2")), id="space around a value is trimmed"
+        _becomes(("X-A:1", "X-B:  \t 2 "), ("X-A: 1", "X-B: 2")),
+        id="space around an answer's value is trimmed",
     ),
-    pytest.param(_becomes(("X-Empty:",), ("X-Empty: ",)), id="an empty value passes"),
+    pytest.param(_becomes(("X-Empty:",), ("X-Empty: ",)), id="an answer's empty value passes"),
 ]
 
 LOCATIONS = [
