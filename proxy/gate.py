@@ -109,7 +109,7 @@ class Gate:
         elif isinstance(seen, RequestHead):
             opening, _ = self._open(seen, now)
         else:
-            opening = Opening(now, 0.0, self._request_id(), seen.address, "deny")
+            opening = Opening(now, self._request_id(), seen.address, "deny")
         return self._refuse(opening, Deny(reason))
 
     def opened(self, opening: Opening, status: int) -> None:
@@ -132,7 +132,6 @@ class Gate:
         agent = fields.get(b"user-agent")
         opening = Opening(
             now,
-            head.started,
             request_id,
             client,
             "deny",

@@ -104,7 +104,7 @@ class RequestHead(Struct, frozen=True, gc=False):
     `target` is in origin-form ("/path?query"), as it came. `lines` are the header lines as they came;
     `fields` maps each lower-cased name to its value, values of a repeated name joined by ", " (RFC 9110
     5.3), and `repeated` holds the names that came more than once. `host` is the Host value (or the authority
-    of an absolute-form target, which must agree), empty only on HTTP/1.0. `started` is monotonic seconds.
+    of an absolute-form target, which must agree), empty only on HTTP/1.0.
     """
 
     method: str
@@ -114,7 +114,6 @@ class RequestHead(Struct, frozen=True, gc=False):
     fields: Mapping[bytes, bytes]
     repeated: frozenset[bytes]
     peer: Peer
-    started: float
     http10: bool = False
 
 
@@ -169,12 +168,11 @@ class Deny(Struct, frozen=True, gc=False):
 class Opening(Struct, gc=False):
     """What is known of a request when it is decided: the first half of its access line.
 
-    `timestamp` is Unix seconds, `started` monotonic seconds. `path` never has the query. `decision` is
+    `timestamp` is Unix seconds. `path` never has the query. `decision` is
     "allow" or "deny"; `required` is the scopes that the rule asks for.
     """
 
     timestamp: float
-    started: float
     request_id: str
     client: str
     decision: str

@@ -70,7 +70,6 @@ def test_the_access_line_of_the_readme_is_one() -> None:
     )
     opening = Opening(
         1795356187.512,
-        0.0,
         shown["request_id"],
         shown["client"],
         "allow",

@@ -47,7 +47,6 @@ def explain(
         {name.lower(): value for name, value in lines},
         frozenset(),
         Peer("127.0.0.1"),
-        0.0,
     )
     try:
         verdict = uvloop.run(_judge(loaded, head))

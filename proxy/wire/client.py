@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, cast
 
@@ -11,7 +12,7 @@ from proxy.model import Closing, Peer, Reason, RequestHead
 from proxy.wire.exchange import Exchange
 from proxy.wire.framing import Framing, Malformed, Sized, keeps_alive, request_framing
 from proxy.wire.headers import render_reply
-from proxy.wire.heads import read_request
+from proxy.wire.heads import Reread, read_request
 
 if TYPE_CHECKING:
     from proxy.wire.listen import Wire
@@ -41,6 +42,7 @@ class ClientConnection(asyncio.Protocol):
         "_forgave",
         "_held",
         "_peer",
+        "_read",
         "_room",
         "_wire",
         "_yields",
@@ -79,6 +81,7 @@ class ClientConnection(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)
         name = transport.get_extra_info("peername")
         self._peer = self._wire.forwarding.peer(name[0] if isinstance(name, tuple) else "")
+        self._read = Reread(partial(read_request, peer=self._peer))
         if self._wire.admit(self):
             self._wire.wheel.arm(self, time.monotonic(), self._wire.head_timeout)
         else:
@@ -174,7 +177,7 @@ class ClientConnection(asyncio.Protocol):
         now = time.monotonic()
         self.deadline = inf
         self._forgave = False
-        read = read_request(data, self._peer, now)
+        read = self._read(data)
         if isinstance(read, Reason):
             self._fault(read, self._peer)
             return
@@ -188,7 +191,7 @@ class ClientConnection(asyncio.Protocol):
             return
         if b"expect" in fields and fields[b"expect"].lower() != b"100-continue" and refused is None:
             refused = Reason.REQUEST_MALFORMED
-        self.exchange = exchange = Exchange(self._wire, self, head, framing)
+        self.exchange = exchange = Exchange(self._wire, self, head, framing, now)
         exchange.start(refused)
 
     def take_backlog(self) -> bytes:
@@ -276,8 +279,7 @@ class ClientConnection(asyncio.Protocol):
         wire = self._wire
         reply = wire.gate.fault(reason, seen, wire.clock())
         self.send(render_reply(reply, b"Connection: close\r\n", bodiless=False))
-        seconds = time.monotonic() - seen.started if isinstance(seen, RequestHead) else 0.0
-        wire.gate.finished(reply.opening, Closing(reply.status, 0, len(reply.body), seconds))
+        wire.gate.finished(reply.opening, Closing(reply.status, 0, len(reply.body), 0.0))
         self._close(linger=True)
 
     # ---- pace and end ----------------------------------------------------------------------------------

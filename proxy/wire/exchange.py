@@ -64,12 +64,13 @@ class Exchange:
     _answer_body: Framing
 
     def __init__(
-        self, wire: Wire, client: ClientConnection, head: RequestHead, request_body: Framing
+        self, wire: Wire, client: ClientConnection, head: RequestHead, request_body: Framing, began: float
     ) -> None:
         self.client = client
         self.head = head
         self.request_body = request_body
         self._wire = wire
+        self._began = began
 
     # ---- the verdict -----------------------------------------------------------------------------------
 
@@ -422,7 +423,7 @@ class Exchange:
             status,
             self._bytes_in,
             self._bytes_out,
-            time.monotonic() - self.head.started,
+            time.monotonic() - self._began,
             None if first is None else first - self._sent,
             None if self.answer is None else self.answer.status,
             reason,

@@ -10,11 +10,15 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Mapping  # noqa: TC003 - msgspec reads the annotations when it first sees one
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from httptools import HttpParserUpgrade, HttpRequestParser, HttpResponseParser
 from msgspec import Struct
 
 from proxy.model import Peer, Reason, RequestHead
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Lines = tuple[tuple[bytes, bytes], ...]
 
@@ -30,6 +34,9 @@ _NEVER = frozenset[bytes]()
 # Names are the other side's choice: neither many nor long ones may fill the memory.
 _MOST_KNOWN = 2048
 _LONGEST_KNOWN = 64
+_LONGEST_KEPT = 4096
+
+_Read = TypeVar("_Read")
 
 
 class ResponseHead(Struct, frozen=True, gc=False):
@@ -92,8 +99,8 @@ def _is_clean(head: bytes, ends: int, found: _Found) -> bool:
     )
 
 
-def read_request(head: bytes, peer: Peer, started: float) -> tuple[RequestHead, Reason | None] | Reason:
-    """Read one request head, from its first line to its empty line; `started` is monotonic seconds.
+def read_request(head: bytes, peer: Peer) -> tuple[RequestHead, Reason | None] | Reason:
+    """Read one request head, from its first line to its empty line.
 
     The reason beside a head refuses this request only. A reason alone means that the bytes have no sure
     reading, so the connection must end.
@@ -126,8 +133,32 @@ def read_request(head: bytes, peer: Peer, started: float) -> tuple[RequestHead, 
     elif not target.startswith(b"/"):
         target, host, refused = _absolute(target, host)
     return RequestHead(
-        method.decode(), target, host, tuple(found.lines), fields, found.repeated, peer, started, http10
+        method.decode(), target, host, tuple(found.lines), fields, found.repeated, peer, http10
     ), refused
+
+
+class Reread(Generic[_Read]):
+    """Reads the heads of one connection: one that comes again, byte for byte, is not read again.
+
+    Agents that call, and streams that answer, say the same again and again, and reading is the dearest step.
+    One head for each connection, so no client takes another's place, and none is told what another said.
+    """
+
+    __slots__ = ("_head", "_read", "_result")
+
+    def __init__(self, read: Callable[[bytes], _Read]) -> None:
+        self._read = read
+        self._head = b""
+        self._result: _Read | None = None
+
+    def __call__(self, head: bytes) -> _Read:
+        """Read one head, as the function given would."""
+        if head == self._head and self._result is not None:
+            return self._result
+        result = self._read(head)
+        if len(head) <= _LONGEST_KEPT:
+            self._head, self._result = head, result
+        return result
 
 
 def _absolute(target: bytes, host: bytes) -> tuple[bytes, bytes, Reason | None]:

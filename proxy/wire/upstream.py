@@ -12,7 +12,7 @@ from math import inf
 from typing import TYPE_CHECKING, cast
 
 from proxy.model import Reason
-from proxy.wire.heads import read_response
+from proxy.wire.heads import Reread, read_response
 
 if TYPE_CHECKING:
     from proxy.wire.exchange import Exchange
@@ -32,6 +32,7 @@ class UpstreamConnection(asyncio.Protocol):
         "_held",
         "_interim",
         "_pool",
+        "_read",
         "deadline",
         "exchange",
         "lent",
@@ -46,6 +47,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.exchange: Exchange | None = None
         self.reused = False
         self._pool = pool
+        self._read = Reread(read_response)
         self._buffer = b""
         self._interim = 0
         self._held = False
@@ -83,7 +85,7 @@ class UpstreamConnection(asyncio.Protocol):
                 exchange.failed(Reason.UPSTREAM_MALFORMED)
             return
         self._buffer = b""
-        head = read_response(data[: end + 4])
+        head = self._read(data[: end + 4])
         if head is None or end > _LONGEST_HEAD:
             exchange.failed(Reason.UPSTREAM_MALFORMED)
         elif head.status >= _FIRST_FINAL:

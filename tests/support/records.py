@@ -44,7 +44,6 @@ def caller(**changed: Any) -> Caller:
 def opening(**changed: Any) -> Opening:
     values: dict[str, Any] = {
         "timestamp": ARRIVAL,
-        "started": 0.0,
         "request_id": "0123456789abcdef",
         "client": "192.0.2.7",
         "decision": "allow",

@@ -15,7 +15,7 @@ NETWORKS = [ip_network("10.0.0.0/8"), ip_network("2001:db8::/32")]
 def _head(peer: Peer, told: bytes | None) -> RequestHead:
     lines = ((b"Host", b"edge.test"), *([(b"X-Forwarded-For", told)] if told is not None else []))
     fields = {name.lower(): value for name, value in lines}
-    return RequestHead("GET", b"/", b"edge.test", lines, fields, frozenset(), peer, 0.0)
+    return RequestHead("GET", b"/", b"edge.test", lines, fields, frozenset(), peer)
 
 
 PEERS = [

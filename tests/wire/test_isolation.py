@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.harness import keystile
+from tests.support.harness import keystile, token
 from tests.support.upstream import Gate, plain, upstream
 from tests.wire.exchanges.table import HOST, get, http
 
@@ -44,6 +44,19 @@ async def test_a_late_body_is_never_the_next_answer(method: str, answer: bytes, 
         for number in range(20):
             await client.write(get(f"/{number}"))
             assert (await client.response()).content == b"/%d" % number
+
+
+async def test_requests_alike_but_for_their_tokens_keep_their_own_agents(tmp_path: Path) -> None:
+    agents = ["acc_1", "acc_1", "acc_2", "acc_1", "acc_2", "acc_2", "acc_3"]
+    tokens = {agent: token(sub=agent) for agent in agents}
+    assert len({len(one) for one in tokens.values()}) == 1
+    async with upstream() as server, keystile(tmp_path, server.url) as proxy, proxy.client() as client:
+        for agent in agents:
+            await client.write(get("/", f"Authorization: Bearer {tokens[agent]}"))
+            assert (await client.response()).status == 200
+        lines = await proxy.lines()
+    assert [arrived.value(b"x-agent-id") for arrived in server.requests] == [one.encode() for one in agents]
+    assert [line["agent_id"] for line in lines] == agents
 
 
 async def test_everybody_is_answered_when_the_upstream_refuses_connections(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ class Reader:
         self.over = asyncio.Event()
 
     def judge(self, head: RequestHead, now: float) -> Judgement:
-        opening = Opening(now, head.started, "1", head.peer.address, "allow", method=head.method)
+        opening = Opening(now, "1", head.peer.address, "allow", method=head.method)
         if head.target == b"/waits":
             yield Wait(self._answer)
         elif head.target == b"/fails":
@@ -71,7 +71,7 @@ class Reader:
         return Reply(500 if reason is Reason.INTERNAL_ERROR else status, b"", reason.encode(), opening)
 
     def fault(self, reason: Reason, seen: Opening | RequestHead | Peer, now: float) -> Reply:
-        opening = seen if isinstance(seen, Opening) else Opening(now, 0.0, "2", "", "deny")
+        opening = seen if isinstance(seen, Opening) else Opening(now, "2", "", "deny")
         return self._refuse(opening, reason)
 
     def opened(self, opening: Opening, status: int) -> None:
