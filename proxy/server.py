@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 import time
+from errno import EADDRINUSE
 from typing import TYPE_CHECKING
 
 import structlog
@@ -15,7 +18,7 @@ from proxy.model import Note
 from proxy.wire import Forwarding, Wire
 
 if TYPE_CHECKING:
-    from proxy.config import Config
+    from proxy.config import Address, Config
 
 # How long answers in progress may take once the process has been told to stop.
 _GRACE = 10.0
@@ -46,7 +49,12 @@ class Server:
         forwarding = Forwarding(config.trusted_proxies)
         verifier = Verifier(config.issuers, self._sources, dress(config))
         self._wire = Wire(config, Gate(config, verifier, self._log, forwarding), forwarding, self._clock)
-        await self._wire.listen()
+        try:
+            await self._wire.listen()
+        except OSError as error:
+            await self._sources.close()
+            self._log.close()
+            raise OSError(error.errno, f"listen {_configured(config.listen)}: {_reason(error)}") from None
         self._log.start(self._wire.loop)
         _operations.info("listening", address=_spelled(self.address), upstream=config.upstream.url)
 
@@ -67,6 +75,19 @@ class Server:
         await self._sources.close()
         await asyncio.to_thread(self._log.close)
         _operations.info("stopped")
+
+
+def _configured(listen: Address) -> str:
+    return _spelled(listen.unix if listen.unix is not None else (listen.host or "", listen.port or 0))
+
+
+def _reason(error: OSError) -> str:
+    """Why the address could not be bound; what asyncio says of it repeats the error's number."""
+    if isinstance(error, socket.gaierror):
+        return "the host has no address here; mend it"
+    if error.errno == EADDRINUSE:
+        return "the address is in use; choose another, or end what uses it"
+    return f"{os.strerror(error.errno or 0).lower()}; mend the address or the socket's path"
 
 
 def _spelled(address: tuple[str, int] | str) -> str:

@@ -27,10 +27,11 @@ _CAP: Final = 512
 _PIPE_BUF: Final = 4096
 
 
-def configure_operations(stream: TextIO) -> None:
+def configure_operations(stream: TextIO, level: int = logging.INFO) -> None:
     """Send structlog's loggers, and the warnings of other libraries, to `stream` as JSON lines.
 
-    A stream that takes nothing more loses lines; it neither stalls the event loop nor raises.
+    What is below `level` (of `logging`) is left out. A stream that takes nothing more loses lines; it neither
+    stalls the event loop nor raises.
     """
     structlog.configure(
         processors=[
@@ -39,7 +40,7 @@ def configure_operations(stream: TextIO) -> None:
             _bare,
             _rendered,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         context_class=dict,
         logger_factory=_Writer(stream),
     )

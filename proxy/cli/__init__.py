@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
+from typing import Annotated
+
 import typer
 
 from proxy.cli.check import check
@@ -22,6 +25,22 @@ app = typer.Typer(
 )
 for _command in (run, check, explain, token, demo, schema):
     app.command()(_command)
+
+
+def _version(told: bool) -> None:  # noqa: FBT001 - typer hands it over by position
+    if told:
+        print(f"keystile {version('keystile')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    *,
+    told: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Take what stands before the command: `_version` has done all there is to do."""
 
 
 def main() -> None:

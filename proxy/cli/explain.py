@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from typing import TYPE_CHECKING, Annotated
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 import uvloop
 
-from proxy.audit import AccessLog
+from proxy.audit import AccessLog, configure_operations
 from proxy.authn import KeySetError, Verifier, key_sources
 from proxy.cli.configuration import ConfigFile, read, refused
 from proxy.config import Log
@@ -37,6 +38,8 @@ def explain(
     Only the issuers' key sets are read. The exit code is 0 for allow and 1 for deny.
     """
     loaded = read(config)
+    # That keys were read is no news here; that they could not be is.
+    configure_operations(sys.stderr, logging.WARNING)
     bearer = sys.stdin.readline().strip() if token == "-" else token  # noqa: S105 - a hyphen is no password
     lines = ((b"Authorization", b"Bearer " + bearer.encode()),) if bearer else ()
     head = RequestHead(

@@ -35,7 +35,8 @@ def run(config: ConfigFile = None) -> None:
         raise refused(error) from None
     except OSError as error:
         # An address in use, a log that cannot be opened: the sentence is enough.
-        print(f"keystile: {error}", file=sys.stderr)
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"keystile: {where}{error.strerror}", file=sys.stderr)
         raise typer.Exit(1) from None
 
 

@@ -29,7 +29,9 @@ def token(
     ),
     subject: Annotated[str, typer.Option(help="The agent's id.")] = "acc_demo",
     name: Annotated[str, typer.Option(help="The agent's name.")] = "demo",
-    scope: Annotated[list[str] | None, typer.Option(help="A scope; may be repeated.")] = None,
+    scope: Annotated[
+        list[str] | None, typer.Option(help="A scope, or several with spaces; may be repeated.")
+    ] = None,
     lifetime: Annotated[str, typer.Option(help="How long it is valid: a number and s, m, h or d.")] = "1h",
     claim: Annotated[
         list[str] | None, typer.Option(help="Another claim, as name=value; the value is JSON or text.")
@@ -56,7 +58,7 @@ def token(
         "exp": now + seconds,
         "jti": secrets.token_hex(8),
         "al_name": name,
-        "al_scopes": scope or [],
+        "al_scopes": [one for given in scope or [] for one in given.split()],
         "al_audit_url": f"{issuer.rstrip('/')}/audit/{subject}",
     }
     print(key.sign(claims | others))

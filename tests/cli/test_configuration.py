@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -87,9 +88,9 @@ EXPLAINED = [
 def test_explain(
     options: tuple[str, ...], stdin: str, code: int, expected: dict[str, str], config: Path
 ) -> None:
-    exit_code, out, _ = run("explain", config, *options, stdin=stdin)
+    exit_code, out, err = run("explain", config, *options, stdin=stdin)
     said = {name: value.strip() for name, _, value in (line.partition(" ") for line in out.splitlines())}
-    assert exit_code == code
+    assert (exit_code, err) == (code, "")
     assert said | expected == said
     assert TOKEN not in out
 
@@ -97,3 +98,7 @@ def test_explain(
 def test_explain_leaves_the_log_alone(config: Path, tmp_path: Path) -> None:
     assert run("explain", config, "--path", "/open")[0] == 0
     assert not (tmp_path / LOG).exists()
+
+
+def test_the_version() -> None:
+    assert run("--version") == (0, f"keystile {version('keystile')}\n", "")

@@ -55,7 +55,7 @@ def test_a_token_is_shaped_like_agentlair(tmp_path):
         "--scope",
         "read",
         "--scope",
-        "write",
+        "write delete",
         "--lifetime",
         "2h",
     )
@@ -63,7 +63,7 @@ def test_a_token_is_shaped_like_agentlair(tmp_path):
     assert list(made) == ["iss", "sub", "aud", "iat", "exp", "jti", "al_name", "al_scopes", "al_audit_url"]
     assert (made["iss"], made["sub"], made["aud"]) == (ISSUER, "acc_7f3", "https://edge.test")
     assert made["exp"] - made["iat"] == 7200
-    assert (made["al_name"], made["al_scopes"]) == ("archivist", ["read", "write"])
+    assert (made["al_name"], made["al_scopes"]) == ("archivist", ["read", "write", "delete"])
     assert made["al_audit_url"] == "https://issuer.test/audit/acc_7f3"
 
 

@@ -154,7 +154,21 @@ def test_a_bad_configuration_exits_with_2_and_names_every_fault(tmp_path: Path) 
 
 
 CANNOT_START = [
-    pytest.param({"listen": "127.0.0.1:TAKEN"}, 1, "TAKEN", id="the port is taken"),
+    pytest.param(
+        {"listen": "127.0.0.1:TAKEN"},
+        1,
+        "listen 127.0.0.1:TAKEN: the address is in use",
+        id="the port is taken",
+    ),
+    pytest.param(
+        {"listen": "unix:/nowhere/socket"},
+        1,
+        "listen unix:/nowhere/socket: no such",
+        id="no folder for the socket",
+    ),
+    pytest.param(
+        {"listen": "nowhere.invalid:80"}, 1, "listen nowhere.invalid:80: the host has no", id="no such host"
+    ),
     pytest.param({"log": {"output": "nowhere/log"}}, 2, "log.output", id="the log's folder is not there"),
     pytest.param(
         {"issuers": [{"issuer": ISSUER, "jwks": "gone.json"}]}, 2, "issuers[0].jwks", id="no such key file"
