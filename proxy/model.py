@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -83,6 +84,8 @@ class Note(StrEnum):
     """What `reason` may say on the line of an *allowed* request."""
 
     PUBLIC = "public"
+    LEGACY_PASSTHROUGH = "legacy_passthrough"
+    TOKEN_REVOKED = "token_revoked"
     DRAINING = "draining"
     CLIENT_CLOSED = "client_closed"
 
@@ -122,7 +125,9 @@ class Identity(Struct, frozen=True, gc=False):
 
     `scopes` is the token's own list, in its order, without duplicates, not expanded. `audience` is the
     token's `aud` as a tuple. `claims` is the whole verified claim set. `until` is the
-    moment (Unix seconds) after which the token is refused: `exp` plus the issuer's leeway.
+    moment (Unix seconds) after which the token is refused: `exp` plus the issuer's leeway. `issued_at` is
+    `iat` (Unix seconds). `bound_to` is the SHA-256 thumbprint of the key that the token is bound to, in
+    base64url (`cnf.jkt`, RFC 9449 section 6): such a token is worth nothing without that key's proof.
     """
 
     id: str
@@ -135,6 +140,8 @@ class Identity(Struct, frozen=True, gc=False):
     audit_url: str | None = None
     token_id: str | None = None
     key_id: str | None = None
+    issued_at: float | None = None
+    bound_to: str | None = None
 
 
 class Caller(Struct, frozen=True, gc=False):
@@ -155,7 +162,8 @@ class Deny(Struct, frozen=True, gc=False):
 
     `detail` is one sentence for the person who debugs (`keystile explain`); it names claims, scopes and
     settings, never a token's bytes. `needed` is every scope that the operation needs. `caller`
-    is set only where the signature had been verified. `retry_after` is in seconds.
+    is set only where the signature had been verified. `retry_after` is in seconds. `lines` are further header
+    lines for the answer, each ending in CRLF.
     """
 
     reason: Reason
@@ -163,6 +171,7 @@ class Deny(Struct, frozen=True, gc=False):
     needed: tuple[str, ...] = ()
     caller: Caller | None = None
     retry_after: int | None = None
+    lines: bytes = b""
 
 
 class Opening(Struct, gc=False):
@@ -222,15 +231,20 @@ class Wait(Struct, frozen=True, gc=False):
 Need = Body | Wait
 
 
+_NOTHING: Mapping[int, Reason] = MappingProxyType({})
+
+
 class Forward(Struct, frozen=True, gc=False):
     """Verdict: send this upstream.
 
     `head` is the request line and every header line, each ending in CRLF; the wire adds the framing of
-    the body and the empty line.
+    the body and the empty line. `unfit` maps a status of the upstream's answer to the reason for which that
+    answer goes to nobody: the client gets the refusal.
     """
 
     head: bytes
     opening: Opening
+    unfit: Mapping[int, Reason] = _NOTHING
 
 
 class Reply(Struct, frozen=True, gc=False):

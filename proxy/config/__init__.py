@@ -4,7 +4,7 @@ Every fault is found before the process serves anything, all of them at once, ea
 and what to do; a value is never printed, for it may be a secret. Knows no socket and no aiohttp.
 """
 
-from proxy.config import addresses
+from proxy.config import addresses, document
 from proxy.config.conditions import Condition, lookup
 from proxy.config.editor import schema
 from proxy.config.faults import ConfigError, Fault, UnfitError
@@ -12,8 +12,11 @@ from proxy.config.load import load
 from proxy.config.patterns import segments
 from proxy.config.schema import (
     Address,
+    Assertion,
     ClaimNames,
     Config,
+    Dpop,
+    Introspection,
     Issuer,
     JwksFile,
     JwksInline,
@@ -21,6 +24,11 @@ from proxy.config.schema import (
     Keys,
     Limits,
     Log,
+    Passthrough,
+    Rate,
+    Redis,
+    RevocationFile,
+    RevocationRedis,
     Rule,
     Timeouts,
     Upstream,
@@ -28,11 +36,14 @@ from proxy.config.schema import (
 
 __all__ = [
     "Address",
+    "Assertion",
     "ClaimNames",
     "Condition",
     "Config",
     "ConfigError",
+    "Dpop",
     "Fault",
+    "Introspection",
     "Issuer",
     "JwksFile",
     "JwksInline",
@@ -40,11 +51,17 @@ __all__ = [
     "Keys",
     "Limits",
     "Log",
+    "Passthrough",
+    "Rate",
+    "Redis",
+    "RevocationFile",
+    "RevocationRedis",
     "Rule",
     "Timeouts",
     "UnfitError",
     "Upstream",
     "addresses",
+    "document",
     "load",
     "lookup",
     "schema",

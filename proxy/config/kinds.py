@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from pydantic import (
@@ -17,6 +18,8 @@ from pydantic import (
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     PlainValidator,
+    SecretStr,
+    ValidationInfo,
     WithJsonSchema,
 )
 from pydantic.json_schema import JsonSchemaValue  # noqa: TC002 - pydantic reads the annotation
@@ -43,6 +46,7 @@ _FOLD = str.maketrans("_.", "--")
 ALGORITHMS = (
     "EdDSA",
     "Ed25519",
+    "Ed448",
     "ES256",
     "ES384",
     "ES512",
@@ -140,6 +144,31 @@ def _network(value: object) -> IPv4Network | IPv6Network:
         ) from None
 
 
+def _file(value: object, info: ValidationInfo) -> Path:
+    if isinstance(value, Path):
+        return value
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise UnfitError("not a path", "write a path; a relative one starts at the configuration file")
+    return (info.context or Path()) / value
+
+
+def _secret(value: object) -> SecretStr:
+    if isinstance(value, SecretStr):
+        return value
+    # In a header, a line end would begin another one.
+    if not isinstance(value, str) or re.fullmatch(_TEXT, value) is None or value != value.strip():
+        problem = "empty, with spaces around it or with control characters"
+        raise UnfitError(problem, "write the secret alone, as in ${NAME} or ${file:/run/secrets/name}")
+    return SecretStr(value)
+
+
+def _redis_url(value: SecretStr) -> SecretStr:
+    # Of the value nothing may be told: it may hold a password.
+    if not value.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
+        raise UnfitError("no URL of a Redis", "write redis://host:port, rediss://host:port or unix:///path")
+    return value
+
+
 def _conditions(tree: object) -> object:
     return flatten(tree) if isinstance(tree := mapped(tree, core), Mapping) else tree
 
@@ -175,6 +204,13 @@ Text = Annotated[
     str,
     _matching(_TEXT, "empty, or with control characters", "write visible characters"),
     _described("text", type="string", minLength=1),
+]
+File = Annotated[Path, PlainValidator(_file), _described("file", type="string", minLength=1)]
+Secret = Annotated[SecretStr, PlainValidator(_secret), _described("secret", type="string", minLength=1)]
+RedisUrl = Annotated[
+    SecretStr,
+    PlainValidator(lambda value: _redis_url(_secret(value))),
+    _described("URL of a Redis", type="string", minLength=1),
 ]
 UrlText = Annotated[str, AfterValidator(_url), _described("URL", type="string")]
 UpstreamUrl = Annotated[

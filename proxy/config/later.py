@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from proxy.config.schema import Config, Issuer, Limits, Log, Rule, Section, Upstream
+from proxy.config.schema import Config, Limits, Log, Rule, Section, Upstream
 
 LATER: dict[type[Section], frozenset[str]] = {
     Config: frozenset(
         {
-            "assertion",
             "cors",
             "drain",
-            "jwks_cache",
             "mode",
             "origins",
-            "redis",
-            "revocations",
             "session_key",
             "tls",
             "version",
@@ -22,9 +18,8 @@ LATER: dict[type[Section], frozenset[str]] = {
             "workers",
         }
     ),
-    Upstream: frozenset({"headers", "retry", "tls"}),
-    Issuer: frozenset({"ca", "dpop", "introspection"}),
-    Rule: frozenset({"cors", "mcp", "origins", "passthrough", "rate", "transport", "upgrade"}),
+    Upstream: frozenset({"retry", "tls"}),
+    Rule: frozenset({"cors", "mcp", "origins", "transport", "upgrade"}),
     Limits: frozenset({"mcp_body", "mcp_buffer", "response_time"}),
     Log: frozenset({"arguments", "chain", "fields", "format", "spill"}),
 }

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from proxy.config import document, environment, meaning, references, shape
 from proxy.config.document import Slip
 from proxy.config.faults import ConfigError, Fault
-from proxy.config.schema import Config, JwksFile
+from proxy.config.schema import Config, JwksFile, RevocationFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _SIMPLE_KEY = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _SHOWN = 64
+_NO_FILE = ("not a file", "mend the path (relative to the configuration)")
 
 
 def load(path: Path | None, environ: Mapping[str, str]) -> Config:
@@ -89,9 +90,19 @@ def _checked(tree: object, slips: list[Slip], folder: Path, fault: Callable[[Sli
 def _absent(config: Config) -> Iterator[Slip]:
     for index, issuer in enumerate(config.issuers):
         if isinstance(issuer.jwks, JwksFile) and not issuer.jwks.path.is_file():
-            yield Slip(
-                ("issuers", index, "jwks"), "not a file", "mend the path (relative to the configuration)"
-            )
+            yield Slip(("issuers", index, "jwks"), *_NO_FILE)
+        if issuer.ca is not None and not issuer.ca.is_file():
+            yield Slip(("issuers", index, "ca"), *_NO_FILE)
+    if (
+        config.assertion is not None
+        and config.assertion.key is not None
+        and not config.assertion.key.is_file()
+    ):
+        yield Slip(("assertion", "key"), *_NO_FILE)
+    if isinstance(config.revocations, RevocationFile) and not config.revocations.path.is_file():
+        yield Slip(("revocations",), "not a file", "mend the path, or make it: [] revokes nothing")
+    if config.jwks_cache is not None and config.jwks_cache.exists() and not config.jwks_cache.is_dir():
+        yield Slip(("jwks_cache",), "not a directory", "name a directory; one that is missing is made")
     if config.log.output != "stdout" and not Path(config.log.output).parent.is_dir():
         yield Slip(("log", "output"), "in a directory that does not exist", "make it, or mend the path")
 

@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from proxy.config.faults import Location
     from proxy.config.schema import Config, Issuer
 
+_EVERYWHERE = ("0.0.0.0", "::")
+_HTTPS = "write https:// (http is for loopback hosts, or with allow_insecure: true)"
+# What of these an upstream may ask of this proxy itself.
+_CREDENTIAL_HEADERS = frozenset({"authorization", "cookie"})
+_OURS = ("x-agent-", "x-forwarded-")
+
 # Fields that frame a message, steer a connection, carry credentials, override what was judged, or are set by
 # the proxy itself.
 RESERVED_HEADERS = frozenset(
@@ -61,7 +67,9 @@ def slips(config: Config) -> Iterator[Slip]:
     """Find everything that is wrong with a configuration of the right shape."""
     yield from _resource(config)
     yield from _exposure(config)
+    yield from _upstream(config)
     yield from _issuers(config)
+    yield from _proofs(config)
     yield from _headers(config)
     yield from _hierarchy(config)
     yield from ruling.slips(config)
@@ -86,6 +94,54 @@ def _exposure(config: Config) -> Iterator[Slip]:
         )
 
 
+def _upstream(config: Config) -> Iterator[Slip]:
+    listen, upstream = config.listen, config.upstream
+    if listen.unix is not None:
+        itself = upstream.scheme == "unix" and upstream.path == listen.unix
+    else:
+        here = listen.is_loopback or listen.host in _EVERYWHERE
+        alike = listen.host == upstream.host or (here and addresses.is_loopback(upstream.host))
+        itself = alike and listen.port == upstream.port
+    if itself:
+        yield Slip(
+            ("upstream",), "this proxy itself: every request would go round in a circle", "mend one of them"
+        )
+    taken = {spelling(name) for name in config.identity_headers}
+    for name in upstream.headers:
+        at: Location = ("upstream", "headers", name)
+        folded = spelling(name)
+        if folded in RESERVED_HEADERS - _CREDENTIAL_HEADERS or folded.startswith(_OURS):
+            yield Slip(
+                at, "a header that HTTP or the proxy itself uses", "choose another name, as in X-Api-Key"
+            )
+        elif folded in taken:
+            yield Slip(at, "a second spelling of the same header", "keep one of them")
+        taken.add(folded)
+
+
+def _proofs(config: Config) -> Iterator[Slip]:
+    """Find what is signed, or asked, for a name that is not known."""
+    if config.assertion is not None and not config.assertion.issuer:
+        yield Slip(("assertion", "issuer"), "missing", "name it, or set resource")
+    asked: list[int] = []
+    for index, issuer in enumerate(config.issuers):
+        at: Location = ("issuers", index)
+        if issuer.dpop.mode != "off" and config.resource is None:
+            problem = "without `resource`, whose origin a proof must name (RFC 9449 4.3)"
+            yield Slip((*at, "dpop"), problem, "set resource")
+        if issuer.introspection is None:
+            continue
+        asked.append(index)
+        url = addresses.url(issuer.introspection.url)
+        if "#" in url.suffix:
+            yield Slip((*at, "introspection", "url"), "a URL with a fragment", "end it before #")
+        if _insecure(url, issuer):
+            yield Slip((*at, "introspection", "url"), "not an https URL", _HTTPS)
+    for index in asked[1:]:
+        problem = "a second one: an opaque token does not say whose it is"
+        yield Slip(("issuers", index, "introspection"), problem, "keep one of them")
+
+
 def _issuers(config: Config) -> Iterator[Slip]:
     if not config.issuers and not all(rule.public for rule in config.rules):
         yield Slip(
@@ -99,23 +155,25 @@ def _issuers(config: Config) -> Iterator[Slip]:
         seen.add(issuer.issuer)
         if not issuer.audience:
             yield Slip((*at, "audience"), "missing", "name it, or set resource")
+        if issuer.keys.max_stale < issuer.keys.refresh:
+            problem = "shorter than keys.refresh: sound keys would be dropped before they are fetched again"
+            yield Slip((*at, "keys", "max_stale"), problem, "write at least as much")
         yield from _places(issuer, at)
 
 
 def _places(issuer: Issuer, at: Location) -> Iterator[Slip]:
     """Judge the URLs that keys come from: whoever can change them can sign anything."""
-    remedy = "write https:// (http is for loopback hosts, or with allow_insecure: true)"
     named = addresses.url(issuer.issuer)
     if named.suffix:
         yield Slip((*at, "issuer"), "a URL with a query or fragment", "end it before ? and # (RFC 8414 2)")
     if _insecure(named, issuer):
-        yield Slip((*at, "issuer"), "not an https URL", remedy)
+        yield Slip((*at, "issuer"), "not an https URL", _HTTPS)
     if isinstance(issuer.jwks, JwksUrl):
         keys = addresses.url(issuer.jwks.url)
         if "#" in keys.suffix:
             yield Slip((*at, "jwks"), "a URL with a fragment", "end it before #")
         if _insecure(keys, issuer):
-            yield Slip((*at, "jwks"), "not an https URL", remedy)
+            yield Slip((*at, "jwks"), "not an https URL", _HTTPS)
 
 
 def _insecure(url: addresses.Url, issuer: Issuer) -> bool:

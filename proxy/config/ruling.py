@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from proxy.config.schema import Config, Rule
 
 _REQUIREMENTS = ("scopes", "any_scopes", "claims", "issuers")
-_LISTS = ("methods", "host", *_REQUIREMENTS)
+_LISTS = ("methods", "host", "passthrough", *_REQUIREMENTS)
+# What an unknown caller cannot meet: who is let through by the upstream's own login has no claims here.
+_UNMET = ("public", "scopes", "any_scopes", "claims")
 
 
 def slips(config: Config) -> Iterator[Slip]:
@@ -46,6 +48,11 @@ def _alone(rule: Rule, at: Location) -> Iterator[Slip]:
     for key in _REQUIREMENTS:
         if rule.public and getattr(rule, key):
             yield Slip((*at, key), "a requirement on a public rule", "remove it, or remove public")
+    for key in _UNMET:
+        if rule.passthrough and getattr(rule, key):
+            yield Slip(
+                (*at, key), "on a rule with passthrough", "remove it, or give passthrough its own rule"
+            )
     if rule.any_host and not rule.public:
         yield Slip((*at, "any_host"), "on a rule that is not public", "remove it, or add public: true")
 

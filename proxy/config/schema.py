@@ -6,6 +6,7 @@ What one value may be stands here and in `kinds`; what several values must be to
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -21,7 +22,7 @@ from pydantic import (
     field_validator,
 )
 
-from proxy.config import addresses
+from proxy.config import addresses, units
 from proxy.config.document import mapped
 from proxy.config.faults import UnfitError
 from proxy.config.kinds import (
@@ -30,6 +31,7 @@ from proxy.config.kinds import (
     Conditions,
     Count,
     Duration,
+    File,
     Flag,
     HeaderName,
     Host,
@@ -38,7 +40,9 @@ from proxy.config.kinds import (
     Method,
     Network,
     Pattern,
+    RedisUrl,
     Scope,
+    Secret,
     Size,
     Some,
     Text,
@@ -47,6 +51,9 @@ from proxy.config.kinds import (
     UrlText,
     spelling,
 )
+
+COOKIE_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # RFC 6265 section 4.1.1
+_DPOP = Literal["off", "optional", "required"]
 
 
 class Section(BaseModel):
@@ -109,6 +116,10 @@ class Upstream(Section):
     )
     connections: Count = Field(256, description="Connections to it at the same time, at most.")
     timeouts: Timeouts = Field(default_factory=Timeouts, description="How long it may take.")
+    headers: dict[HeaderName, Secret] = Field(
+        default_factory=dict,
+        description="The upstream's own credentials; they go only with a verified identity.",
+    )
 
     @cached_property
     def _target(self) -> addresses.Target:
@@ -223,6 +234,34 @@ KeySource = Annotated[
 ]
 
 
+class Introspection(Section):
+    """Where an issuer is asked about its tokens (RFC 7662)."""
+
+    url: UrlText = Field(description="Its endpoint.")
+    client_id: Text = Field(description="Who asks.")
+    client_secret: Secret = Field(description="The secret of whoever asks.")
+    client_auth: Literal["basic", "post"] = Field(
+        "basic", description="How it is shown: in the Authorization header, or in the form."
+    )
+    mode: Literal["opaque", "always"] = Field(
+        "opaque", description="Ask about tokens that are no JWTs only, or about every one."
+    )
+    timeout: Duration = Field("5s", validate_default=True, description="How long an answer may take.")
+
+
+class Dpop(Section):
+    """Whether tokens are bound to a key that their bearer proves (RFC 9449)."""
+
+    mode: Literal["off", "optional", "required"] = Field(
+        "off", description="`off` refuses bound tokens; `required` refuses all others."
+    )
+    nonce: Flag = Field(default=False, description="A proof must have a nonce of this server.")
+
+
+def _dpop(value: object) -> object:
+    return {"mode": value} if isinstance(value, str) else value
+
+
 class Issuer(Section):
     """Who may sign tokens, with which keys, and what the tokens must say."""
 
@@ -248,12 +287,110 @@ class Issuer(Section):
     allow_insecure: Flag = Field(
         default=False, description="Take it and its keys over plain http, beyond loopback too."
     )
+    allow_link_local: Flag = Field(
+        default=False, description="Fetch from link-local and cloud metadata addresses too."
+    )
+    ca: File | None = Field(
+        None, description="Who vouches for its https (PEM); the system's trust store where absent."
+    )
+    introspection: Introspection | None = Field(
+        None, description="Where it is asked about tokens that are no JWTs, or about all."
+    )
+    dpop: Annotated[Dpop, BeforeValidator(_dpop, json_schema_input_type=_DPOP | Dpop)] = Field(
+        default_factory=Dpop,
+        description="Whether tokens are bound to a key: the mode alone, or a mapping.",
+    )
 
 
 def _rule_name(data: dict[str, Any]) -> str:
     """Name a rule after what it selects: stable for as long as that is."""
     methods, hosts, paths = (",".join(data[key]) for key in ("methods", "host", "path"))
     return f"{methods} {hosts}{paths}".lstrip()
+
+
+class Passthrough(Section):
+    """A credential of the upstream's own login: `basic`, or the cookie `name`."""
+
+    kind: Literal["basic", "cookie"]
+    name: str = ""
+
+
+def _passthrough(value: object) -> Passthrough:
+    if isinstance(value, Passthrough):
+        return value
+    if value == "basic":
+        return Passthrough(kind="basic")
+    if isinstance(value, dict) and list(value) == ["cookie"]:
+        name = value["cookie"]
+        if isinstance(name, str) and re.fullmatch(COOKIE_NAME, name):
+            return Passthrough(kind="cookie", name=name)
+    raise UnfitError("no credential that can pass", "write basic, or {cookie: NAME}")
+
+
+Credential = Annotated[
+    Passthrough,
+    PlainValidator(_passthrough),
+    WithJsonSchema(
+        {
+            "title": "`basic` or cookie",
+            "anyOf": [
+                {"const": "basic"},
+                {
+                    "type": "object",
+                    "properties": {"cookie": {"type": "string", "pattern": f"^{COOKIE_NAME}$"}},
+                    "required": ["cookie"],
+                    "additionalProperties": False,
+                },
+            ],
+        }
+    ),
+]
+
+
+class Rate(Section):
+    """At most `count` requests in `period` seconds, `burst` of them at once."""
+
+    count: int
+    period: float
+    burst: int
+
+
+def _rate(value: Any) -> Rate:
+    if isinstance(value, Rate):
+        return value
+    burst = None
+    if isinstance(value, dict) and set(value) in ({"limit"}, {"limit", "burst"}):
+        value, burst = value["limit"], value.get("burst")
+    if not isinstance(value, str):
+        raise UnfitError("not a rate", "write it as in 600/m, or {limit: 600/m, burst: 100}")
+    count, period = units.rate(value)
+    wide = count if burst is None else units.count(str(burst))
+    if wide < 1:
+        raise UnfitError("a burst of nothing", "write 1 or more")
+    return Rate(count=count, period=period, burst=wide)
+
+
+Rated = Annotated[
+    Rate,
+    PlainValidator(_rate),
+    WithJsonSchema(
+        {
+            "title": "rate",
+            "anyOf": [
+                {"type": "string", "pattern": units.RATE},
+                {
+                    "type": "object",
+                    "properties": {
+                        "limit": {"type": "string", "pattern": units.RATE},
+                        "burst": {"type": ["integer", "string"]},
+                    },
+                    "required": ["limit"],
+                    "additionalProperties": False,
+                },
+            ],
+        }
+    ),
+]
 
 
 class Rule(Section):
@@ -278,6 +415,61 @@ class Rule(Section):
     any_scopes: ListOf[Scope] = Field((), description="Scopes of which one is needed.")
     claims: Conditions = Field(default_factory=dict, description="What the token must claim.")
     issuers: ListOf[Text] = Field((), description="Issuers whose tokens are accepted; all where absent.")
+    passthrough: tuple[Credential, ...] = Field(
+        (),
+        description="Without a token, one of these passes: the upstream's own login decides.",
+    )
+    rate: Rated | None = Field(
+        None, description="Requests of one agent, as in `600/m`; without a token, of one client address."
+    )
+
+
+class Assertion(Section):
+    """A short-lived JWT for the upstream, in `X-Agent-Assertion`: who calls, signed by this proxy."""
+
+    key: File | None = Field(None, description="Its Ed25519 private key (PEM); made at start where absent.")
+    issuer: Text = Field("", description="Its `iss`; the origin of `resource` where absent.")
+    audience: Text = Field("", description="Its `aud`; `upstream.url` where absent.")
+    ttl: Duration = Field("5m", validate_default=True, description="How long it is valid.")
+
+
+class RevocationFile(Section):
+    """Revocations in a file."""
+
+    path: Path
+
+
+class RevocationRedis(Section):
+    """Revocations in a Redis."""
+
+    url: RedisUrl
+
+
+def _revocations(value: object, info: ValidationInfo) -> RevocationFile | RevocationRedis:
+    if isinstance(value, RevocationFile | RevocationRedis):
+        return value
+    if not isinstance(value, str) or not value:
+        raise UnfitError("not a place of revocations", "write a file's path, or the URL of a Redis")
+    if "://" in value:
+        return RevocationRedis.model_validate({"url": value})
+    return RevocationFile(path=(info.context or Path()) / value)
+
+
+Revocations = Annotated[
+    RevocationFile | RevocationRedis,
+    PlainValidator(_revocations),
+    WithJsonSchema({"title": "file or URL of a Redis", "type": "string", "minLength": 1}),
+]
+
+
+class Redis(Section):
+    """What workers and replicas share."""
+
+    url: RedisUrl = Field(description="Where it is.")
+
+
+def _redis(value: object) -> object:
+    return {"url": value} if isinstance(value, str) else value
 
 
 class Limits(Section):
@@ -348,6 +540,16 @@ class Config(Section):
         default_factory=dict, description="Holding the left grants the right, transitively."
     )
     rules: tuple[Rule, ...] = Field(description="The first that matches decides; without a match, refused.")
+    assertion: Assertion | None = Field(None, description="Sign who calls, for an upstream that checks it.")
+    jwks_cache: File | None = Field(
+        None, description="A directory of the issuers' last good keys, for a start without the issuers."
+    )
+    revocations: Revocations | None = Field(
+        None, description="What is refused although signed and not expired."
+    )
+    redis: Annotated[Redis, BeforeValidator(_redis, json_schema_input_type=str | Redis)] | None = Field(
+        None, description="Where workers and replicas share used proofs and rates: its URL, or a mapping."
+    )
     limits: Limits = Field(default_factory=Limits, description="What clients may use.")
     log: Log = Field(default_factory=Log, description="The access log.")
 
@@ -359,6 +561,21 @@ class Config(Section):
         audience = (resource,) if resource else ()
         return tuple(
             one if one.audience else one.model_copy(update={"audience": audience}) for one in issuers
+        )
+
+    @field_validator("assertion")
+    @classmethod
+    def _asserted(cls, assertion: Assertion | None, info: ValidationInfo) -> Assertion | None:
+        """Fill in what follows from other keys."""
+        if assertion is None:
+            return None
+        resource, upstream = info.data.get("resource"), info.data.get("upstream")
+        origin = "/".join(resource.split("/")[:3]) if resource else ""
+        return assertion.model_copy(
+            update={
+                "issuer": assertion.issuer or origin,
+                "audience": assertion.audience or (upstream.url if upstream else ""),
+            }
         )
 
     @field_validator("identity_headers")

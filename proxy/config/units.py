@@ -17,9 +17,11 @@ BYTES = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 DURATION = r"^[0-9]{1,9}(\.[0-9]{1,3})?(ms|s|m|h|d)$"
 SIZE = r"^[0-9]{1,9}(B|KiB|MiB|GiB)$"
 COUNT = r"^[0-9]{1,9}$"
+RATE = r"^[1-9][0-9]{0,8}/(s|m|h|d)$"
 
 _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)(ms|s|m|h|d)", re.ASCII)
 _SIZE = re.compile(r"([0-9]{1,9})(B|KiB|MiB|GiB)", re.ASCII)
+_RATE = re.compile(r"([1-9][0-9]{0,8})/(s|m|h|d)", re.ASCII)
 _COUNT = re.compile(r"[0-9]{1,9}", re.ASCII)
 
 
@@ -44,6 +46,14 @@ def count(text: str) -> int:
     if _COUNT.fullmatch(text) is None:
         raise UnfitError("not a whole number", "write decimal digits alone, as in 256")
     return int(text)
+
+
+def rate(text: str) -> tuple[int, float]:
+    """Return "600/m" as a count and a period in seconds."""
+    match = _RATE.fullmatch(text)
+    if match is None:
+        raise UnfitError("not a rate", "write a whole number above zero, / and s, m, h or d, as in 600/m")
+    return int(match[1]), SECONDS[match[2]]
 
 
 def flag(text: str) -> bool:

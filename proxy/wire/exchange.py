@@ -47,8 +47,9 @@ class Exchange:
     """Request body bytes are taken as they come."""
     streams = False
     """The answer is a stream of events, which may be quiet for as long as it likes."""
+    opening: Opening | None = None
+    """What the gate knew of it when it decided; None until then."""
 
-    _opening: Opening | None = None
     _upstream: UpstreamConnection | None = None
     _task: asyncio.Task[None] | None = None
     _collected: list[bytes] | None = None
@@ -130,21 +131,21 @@ class Exchange:
             self._reply(verdict)
             return
         self._forward = verdict
-        self._opening = verdict.opening
+        self.opening = verdict.opening
         connection = self._wire.pool.take(self)
         if connection is not None:
             self.connected(connection)
 
     def _reply(self, reply: Reply) -> None:
         """Answer here. The rest of the request's body is the client connection's to drop."""
-        self._opening = reply.opening
+        self.opening = reply.opening
         bodiless = self.head.method == "HEAD"
         self.client.send(render_reply(reply, self.client.ending(self), bodiless=bodiless))
         self._bytes_out = 0 if bodiless else len(reply.body)
         self._finish(reply.status, None)
 
     def _fault(self, reason: Reason) -> Reply:
-        return self._wire.gate.fault(reason, self._opening or self.head, self._wire.clock())
+        return self._wire.gate.fault(reason, self.opening or self.head, self._wire.clock())
 
     # ---- toward the upstream ---------------------------------------------------------------------------
 
@@ -257,6 +258,10 @@ class Exchange:
     def answered(self, head: ResponseHead, rest: bytes) -> None:
         """The final head has come, with `rest` behind it."""
         self._first_byte = time.monotonic()
+        unfit = self._forward.unfit.get(head.status)
+        if unfit is not None:
+            self.failed(unfit)
+            return
         http10 = self.head.http10
         try:
             body = response_framing(
@@ -383,8 +388,8 @@ class Exchange:
     def client_gone(self) -> None:
         """The client has closed its connection: what it asked for is of no use to anybody."""
         self._let_go()
-        if self._opening is None:
-            self._opening = self._fault(Reason.CLIENT_CLOSED).opening
+        if self.opening is None:
+            self.opening = self._fault(Reason.CLIENT_CLOSED).opening
         self._finish(self.answer.status if self.answer is not None else _CLIENT_CLOSED, Note.CLIENT_CLOSED)
 
     def end(self, note: Note) -> None:
@@ -428,6 +433,6 @@ class Exchange:
             None if self.answer is None else self.answer.status,
             reason,
         )
-        if self._opening is not None:
-            wire.gate.finished(self._opening, closing)
+        if self.opening is not None:
+            wire.gate.finished(self.opening, closing)
         self.client.done(self)

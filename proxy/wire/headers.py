@@ -105,11 +105,16 @@ class _Fate(dict[bytes, int]):
 
 
 class RequestLines:
-    """Builds the head that goes to the upstream."""
+    """Builds the head that goes to the upstream.
 
-    def __init__(self, config: Config) -> None:
-        identity = frozenset(name.encode().lower().translate(_SPELLINGS) for name in config.identity_headers)
-        self._fate = _Fate(_HOP_BY_HOP | _OURS | identity, _FAMILIES)
+    What the configuration says of a name is said of every spelling of it. `keeps` names, lower-cased, what
+    passes although clients may not send it elsewhere.
+    """
+
+    def __init__(self, config: Config, *, keeps: frozenset[bytes] = frozenset()) -> None:
+        written = [*config.identity_headers, *config.upstream.headers]
+        said = frozenset(name.encode().lower().translate(_SPELLINGS) for name in written)
+        self._fate = _Fate((_HOP_BY_HOP | _OURS | said) - keeps, _FAMILIES)
         rewritten = f"Host: {config.upstream.authority}\r\n".encode()
         self._host = rewritten if config.upstream.host_policy == "rewrite" else None
 

@@ -18,6 +18,10 @@ PUBLIC = "a requirement on a public rule"
 UNSERVED = "a host that is refused before any rule"
 PARAMETER = "a ; that no admitted path has"
 
+ITSELF = "this proxy itself: every request would go round in a circle"
+UPSTREAM = "upstream: {{url: 'http://a', headers: {{{}}}}}"
+INTROSPECTION = "{{url: '{}', client_id: me, client_secret: s}}"
+
 CASES = [
     pytest.param("issuers: []", ["issuers: missing, while rules need a token"], id="no issuers"),
     pytest.param("resource: http://mcp.example.com", [f"resource: {INSECURE}"], id="a resource over http"),
@@ -86,6 +90,83 @@ CASES = [
         [f"scopes.a: {CIRCLE}", f"scopes.c: {CIRCLE}"],
         id="two circles",
     ),
+    pytest.param("upstream: http://127.0.0.1:8080", [f"upstream: {ITSELF}"], id="the listener as upstream"),
+    pytest.param("upstream: http://localhost:8080", [f"upstream: {ITSELF}"], id="the listener by name"),
+    pytest.param(
+        "listen: 0.0.0.0:9\nupstream: 'http://[::1]:9'",
+        [f"upstream: {ITSELF}"],
+        id="a listener on all addresses",
+    ),
+    pytest.param(
+        "listen: unix:/run/a\nupstream: unix:/run/a", [f"upstream: {ITSELF}"], id="the listener's own socket"
+    ),
+    pytest.param(
+        UPSTREAM.format("X-Agent-Id: a"), [f"upstream.headers.X-Agent-Id: {RESERVED}"], id="a false identity"
+    ),
+    pytest.param(
+        UPSTREAM.format("X_Agent.Role: a"),
+        [f'upstream.headers["X_Agent.Role"]: {RESERVED}'],
+        id="a false identity in another spelling",
+    ),
+    pytest.param(UPSTREAM.format("Host: a"), [f"upstream.headers.Host: {RESERVED}"], id="Host for upstream"),
+    pytest.param(
+        UPSTREAM.format("X-Api-Key: a, x_api_key: b"),
+        [f"upstream.headers.x_api_key: {SPELLING}"],
+        id="two credentials that differ in spelling",
+    ),
+    pytest.param(
+        "identity_headers: {X-Api-Key: id}\n" + UPSTREAM.format("X-Api-Key: a"),
+        [f"upstream.headers.X-Api-Key: {SPELLING}"],
+        id="a credential where the identity stands",
+    ),
+    pytest.param(
+        ISSUER.format("https://a.example", "introspection: " + INTROSPECTION.format("http://b.example")),
+        [f"issuers[0].introspection.url: {INSECURE}"],
+        id="introspection over http",
+    ),
+    pytest.param(
+        ISSUER.format("https://a.example", "introspection: " + INTROSPECTION.format("https://b.example/#a")),
+        ["issuers[0].introspection.url: a URL with a fragment"],
+        id="introspection with a fragment",
+    ),
+    pytest.param(
+        "issuers:\n"
+        f"  - {{issuer: 'https://a.example', introspection: {INTROSPECTION.format('https://a.example')}}}\n"
+        f"  - {{issuer: 'https://b.example', introspection: {INTROSPECTION.format('https://b.example')}}}",
+        ["issuers[1].introspection: a second one: an opaque token does not say whose it is"],
+        id="two issuers with opaque tokens",
+    ),
+    pytest.param(
+        ISSUER.format("https://a.example", "keys: {refresh: 2h, max_stale: 1h}"),
+        [
+            "issuers[0].keys.max_stale: shorter than keys.refresh: sound keys would be dropped before they are fetched again"
+        ],
+        id="keys that are too old before they are fetched again",
+    ),
+    *(
+        pytest.param(
+            f"rules: [{{path: /a, passthrough: basic, {other}}}]".replace("basic", "[basic]"),
+            [f"rules[0].{other.partition(':')[0]}: on a rule with passthrough"],
+            id=f"passthrough and {other.partition(':')[0]}",
+        )
+        for other in ("public: true", "scopes: x", "any_scopes: x", "claims: {a: 1}")
+    ),
+    pytest.param(
+        "rules: [{path: /a, passthrough: []}]", ["rules[0].passthrough: empty"], id="nothing that passes"
+    ),
+    pytest.param(
+        "rules: [{path: /a/**, passthrough: [basic]}, {path: /a/b}]",
+        ["rules[1]: never reached: all that it matches goes to rules[0]"],
+        id="a rule behind one with passthrough",
+    ),
+    pytest.param(
+        "issuers: [{issuer: 'https://a.example', ca: none.pem}]",
+        ["issuers[0].ca: not a file"],
+        id="an authority that is not there",
+    ),
+    pytest.param("assertion: {key: none.pem}", ["assertion.key: not a file"], id="a key that is not there"),
+    pytest.param("revocations: none.yaml", ["revocations: not a file"], id="revocations that are not there"),
+    pytest.param("jwks_cache: keystile.yaml", ["jwks_cache: not a directory"], id="a cache that is a file"),
     pytest.param("rules: []", ["rules: empty: every request would be refused"], id="no rules"),
     pytest.param(
         "rules: [{path: /a, name: x}, {path: /b, name: x}]",
@@ -195,6 +276,19 @@ NO_RESOURCE = [
         id="listening to all over IPv6",
     ),
     pytest.param(
+        BARE + "issuers: [{issuer: 'https://a', audience: x, dpop: optional}]\nrules: [{path: /}]",
+        ["issuers[0].dpop: without `resource`, whose origin a proof must name (RFC 9449 4.3)"],
+        id="proofs of possession",
+    ),
+    pytest.param(
+        BARE + "assertion: {}\nrules: [{path: /, public: true}]",
+        ["assertion.issuer: missing"],
+        id="an assertion that nobody signs",
+    ),
+    pytest.param(
+        BARE + "assertion: {issuer: edge}\nrules: [{path: /, public: true}]", [], id="a named signer"
+    ),
+    pytest.param(
         BARE + "issuers: [{issuer: 'https://a', audience: x}]\nrules: [{path: /}]", [], id="on loopback"
     ),
     pytest.param(BARE + "rules: [{path: /, public: true}]", [], id="public rules alone need no issuer"),
@@ -241,6 +335,18 @@ SOUND = [
     pytest.param(
         "hosts: b.example:1\nrules: [{path: /a, host: b.example}]", id="a host that is served on one port"
     ),
+    pytest.param("upstream: http://127.0.0.1:8081", id="an upstream on another port of this machine"),
+    pytest.param("listen: 127.0.0.1:0\nupstream: http://127.0.0.1:80", id="a listener on any port"),
+    pytest.param(UPSTREAM.format("Authorization: a, Cookie: b, X-Api-Key: c"), id="credentials for upstream"),
+    pytest.param(
+        ISSUER.format("https://a.example", "introspection: " + INTROSPECTION.format("http://127.0.0.1")),
+        id="introspection over http on loopback",
+    ),
+    pytest.param(
+        "rules: [{path: /a, passthrough: [basic], issuers: 'https://issuer.example', rate: 1/s}]",
+        id="passthrough, issuers and a rate",
+    ),
+    pytest.param("jwks_cache: keys", id="a cache that will be made"),
     pytest.param("path_parameters: allow\nrules: [{path: /a;b}]", id="a path parameter, allowed"),
     pytest.param("rules: [{path: /a, methods: GET}, {path: /a}]", id="two rules on one path"),
     pytest.param("log: {output: access.log}", id="a log beside the configuration"),

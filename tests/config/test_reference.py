@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,13 @@ LEVELS = [
     ("Upstream", "upstream.", "upstream"),
     ("Timeouts", "upstream.timeouts.", "upstream"),
     ("Issuer", "issuers[].", "issuer"),
+    ("Introspection", "issuers[].introspection.", "issuer"),
+    ("Dpop", "issuers[].dpop.", "issuer"),
     ("Keys", "issuers[].keys.", "issuer"),
     ("ClaimNames", "issuers[].claims.", "issuer"),
     ("Rule", "rules[].", "rule"),
+    ("Assertion", "assertion.", "assertion"),
+    ("Redis", "redis.", "redis"),
     ("Limits", "limits.", "limits"),
     ("Log", "log.", "log"),
 ]
@@ -40,11 +45,12 @@ def written_type(key: dict[str, Any]) -> str:
         return ", ".join(f"`{value}`" for value in key["enum"])
     if "anyOf" in key:
         one, other = key["anyOf"]
-        return "URL or mapping" if "$ref" in other else f"{written_type(one)} or list"
+        first = "URL" if one == {"type": "string"} else written_type(one)
+        return f"{first} or {'mapping' if '$ref' in other else 'list'}"
     if "patternProperties" in key:
         (value,) = key["patternProperties"].values()
         return f"mapping to {written_type(value)}"
-    return {"array": "list", "null": "`null`"}[key["type"]]
+    return {"array": "list", "null": "`null`", "string": "text"}[key["type"]]
 
 
 def written_default(name: str, key: dict[str, Any], required: list[str]) -> str:
@@ -112,8 +118,13 @@ def test_schema_is_a_schema():
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_example_loads(name):
-    assert load(CONFIG / name, {}).rules
+def test_example_loads(name, tmp_path):
+    folder = shutil.copytree(CONFIG, tmp_path / "config")
+    # What is secret, or another's, does not ship.
+    for missing in ("issuer-ca.pem", "assertion.pem"):
+        (folder / missing).touch()
+    environ = {"UPSTREAM_AUTHORIZATION": "Basic c2VjcmV0", "INTROSPECTION_SECRET": "secret"}
+    assert load(folder / name, environ).rules
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

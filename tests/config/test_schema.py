@@ -10,9 +10,11 @@ from pydantic import ValidationError
 
 from proxy.config import (
     Address,
+    Assertion,
     ClaimNames,
     Condition,
     Config,
+    Dpop,
     Issuer,
     JwksFile,
     JwksInline,
@@ -20,6 +22,11 @@ from proxy.config import (
     Keys,
     Limits,
     Log,
+    Passthrough,
+    Rate,
+    Redis,
+    RevocationFile,
+    RevocationRedis,
     Rule,
     Timeouts,
     Upstream,
@@ -29,6 +36,7 @@ from tests.support.configuration import completed, loaded
 ALGORITHMS = (
     "EdDSA",
     "Ed25519",
+    "Ed448",
     "ES256",
     "ES384",
     "ES512",
@@ -176,3 +184,86 @@ def test_nothing_changes_afterwards():
     for value, key in [(config, "listen"), (config.rules[0], "public"), (config.issuers[0], "algorithms")]:
         with pytest.raises(ValidationError):
             setattr(value, key, None)
+
+
+SHORTHANDS = [
+    pytest.param("dpop: required", Dpop(mode="required"), id="a mode of DPoP alone"),
+    pytest.param("dpop: off", Dpop(mode="off"), id="off, which YAML 1.1 takes for false"),
+    pytest.param("dpop: {mode: optional, nonce: true}", Dpop(mode="optional", nonce=True), id="a mapping"),
+    pytest.param("leeway: 1s", Dpop(mode="off"), id="nothing at all"),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), SHORTHANDS)
+def test_dpop(text, expected):
+    (issuer,) = loaded(completed(f"issuers: [{{issuer: 'https://a.example', {text}}}]")).issuers
+    assert issuer.dpop == expected
+
+
+RATES = [
+    pytest.param("600/m", Rate(count=600, period=60.0, burst=600), id="a limit alone"),
+    pytest.param("{limit: 5/s}", Rate(count=5, period=1.0, burst=5), id="a limit as a mapping"),
+    pytest.param("{limit: 10/h, burst: 2}", Rate(count=10, period=3600.0, burst=2), id="with a burst"),
+    pytest.param("1/d", Rate(count=1, period=86400.0, burst=1), id="once a day"),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), RATES)
+def test_rates(text, expected):
+    (rule,) = loaded(completed(f"rules: [{{path: /a, rate: {text}}}]")).rules
+    assert rule.rate == expected
+
+
+def test_what_may_pass_to_the_upstreams_own_login():
+    (rule,) = loaded(completed("rules: [{path: /a, passthrough: [basic, {cookie: sid}]}]")).rules
+    assert rule.passthrough == (Passthrough(kind="basic"), Passthrough(kind="cookie", name="sid"))
+
+
+def test_an_assertion_says_who_signs_it_and_for_whom():
+    config = loaded(completed("assertion: {}"))
+    assert config.assertion == Assertion(
+        key=None, issuer="https://mcp.example.com", audience="http://127.0.0.1:8000", ttl=300.0
+    )
+
+
+def test_files_lie_beside_the_configuration():
+    text = "jwks_cache: keys\nrevocations: revoked.yaml\nassertion: {key: a.pem}"
+    config = loaded(completed(text), files={"revoked.yaml": b"[]", "a.pem": b""})
+    assert isinstance(config.revocations, RevocationFile)
+    assert config.assertion is not None
+    paths = (config.jwks_cache, config.revocations.path, config.assertion.key)
+    assert [path.name for path in paths] == ["keys", "revoked.yaml", "a.pem"]
+    assert len({path.parent for path in paths}) == 1
+    assert all(path.is_absolute() for path in paths)
+
+
+SECRET = "pass-w0rd"
+
+
+def test_secrets_are_read_and_never_shown():
+    text = """\
+upstream: {url: 'http://a', headers: {Authorization: 'Basic ${SECRET}'}}
+redis: redis://:${SECRET}@a.example
+revocations: rediss://:${SECRET}@b.example
+issuers:
+  - issuer: https://a.example
+    introspection: {url: 'https://a.example/ask', client_id: me, client_secret: '${SECRET}'}
+"""
+    config = loaded(completed(text), {"SECRET": SECRET})
+    (issuer,) = config.issuers
+    assert issuer.introspection is not None
+    assert isinstance(config.revocations, RevocationRedis)
+    assert isinstance(config.redis, Redis)
+    secrets = [
+        config.upstream.headers["Authorization"],
+        config.redis.url,
+        config.revocations.url,
+        issuer.introspection.client_secret,
+    ]
+    assert [secret.get_secret_value() for secret in secrets] == [
+        f"Basic {SECRET}",
+        f"redis://:{SECRET}@a.example",
+        f"rediss://:{SECRET}@b.example",
+        SECRET,
+    ]
+    assert SECRET not in f"{config!r} {config}"

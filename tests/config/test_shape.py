@@ -53,6 +53,62 @@ CASES = [
         "upstream.timeouts.idle: zero or less",
         id="a timeout of nothing",
     ),
+    pytest.param(
+        "upstream: {url: 'http://a', headers: {'X A': b}}",
+        'upstream.headers["X A"]: not a header name',
+        id="a credential in no header",
+    ),
+    pytest.param(
+        'upstream: {url: "http://a", headers: {X-A: "b\\r\\nX-B: c"}}',
+        "upstream.headers.X-A: empty, with spaces around it or with control characters",
+        id="a credential of two lines",
+    ),
+    pytest.param("redis: http://a", "redis: no URL of a Redis", id="a Redis over http"),
+    pytest.param("redis: {}", "redis.url: missing", id="a Redis without a URL"),
+    pytest.param("revocations: http://a", "revocations: no URL of a Redis", id="revocations over http"),
+    pytest.param("revocations: [a]", "revocations: not a place of revocations", id="revocations in a list"),
+    pytest.param("assertion: {ttl: 0s}", "assertion.ttl: zero or less", id="an assertion for no time"),
+    pytest.param("assertion: edge", "assertion: not a mapping", id="an assertion that is text"),
+    pytest.param("jwks_cache: [a]", "jwks_cache: not a path", id="a cache in two places"),
+    pytest.param(
+        "issuers: [{issuer: 'https://a.example', dpop: yes}]",
+        "issuers[0].dpop: not one of its values",
+        id="another mode of DPoP",
+    ),
+    pytest.param(
+        "issuers: [{issuer: 'https://a.example', dpop: {mode: required, nonce: maybe}}]",
+        "issuers[0].dpop.nonce: neither true nor false",
+        id="a nonce, perhaps",
+    ),
+    pytest.param(
+        "issuers: [{issuer: 'https://a.example', introspection: {url: 'https://a.example', client_id: a}}]",
+        "issuers[0].introspection.client_secret: missing",
+        id="introspection without a secret",
+    ),
+    pytest.param("rules: [{path: /a, rate: 600}]", "rules[0].rate: not a rate", id="a rate without a period"),
+    pytest.param(
+        "rules: [{path: /a, rate: {limit: 1/s, burst: 0}}]",
+        "rules[0].rate: a burst of nothing",
+        id="a burst of nothing",
+    ),
+    pytest.param(
+        "rules: [{path: /a, rate: {limit: 1/s, burst: many}}]",
+        "rules[0].rate: not a whole number",
+        id="a burst in words",
+    ),
+    pytest.param(
+        "rules: [{path: /a, rate: {burst: 1}}]", "rules[0].rate: not a rate", id="a burst without a limit"
+    ),
+    pytest.param(
+        "rules: [{path: /a, passthrough: [digest]}]",
+        "rules[0].passthrough[0]: no credential that can pass",
+        id="passthrough of another scheme",
+    ),
+    pytest.param(
+        "rules: [{path: /a, passthrough: [{cookie: 'a=b'}]}]",
+        "rules[0].passthrough[0]: no credential that can pass",
+        id="a cookie that cannot be one",
+    ),
     pytest.param("listen: 8080", "listen: not an address and a port", id="a port alone"),
     pytest.param("listen: {host: a}", "listen: not an address", id="listen as a mapping"),
     pytest.param("admin: 127.0.0.1:9901", "admin: not supported yet", id="an admin listener"),

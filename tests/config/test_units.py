@@ -17,6 +17,8 @@ READ = [
     pytest.param(units.size, "4MiB", 4194304, id="mebibytes"),
     pytest.param(units.size, "1GiB", 1073741824, id="gibibytes"),
     pytest.param(units.count, "256", 256, id="a count"),
+    pytest.param(units.rate, "600/m", (600, 60.0), id="a rate by the minute"),
+    pytest.param(units.rate, "1/d", (1, 86400.0), id="a rate by the day"),
     pytest.param(units.flag, "true", True, id="true"),
     pytest.param(units.flag, "false", False, id="false"),
 ]
@@ -35,6 +37,7 @@ REFUSED = [
     (units.duration, ["1h30m", "9999999999s", "3٣s", "5s\n", "1_0s"]),
     (units.size, ["", "32", "32K", "32KB", "32kib", "1.5KiB", "-1B", "1 KiB", "٣B", "1B\n"]),
     (units.count, ["", "1e3", "0x10", "1_000", "-1", "+1", " 1", "1.0", "٣", "1\n", "9999999999"]),
+    (units.rate, ["", "0/s", "60", "/s", "60/", "60/w", "60/ms", "60 /s", "1.5/s", "-1/s", "01/s", "1/s\n"]),
     (units.flag, ["", "yes", "no", "on", "off", "True", "FALSE", "1", "0", "y", "true "]),
 ]
 
