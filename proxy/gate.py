@@ -14,7 +14,8 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from proxy.audit import fragment
-from proxy.authn import bearer
+from proxy.authn import credential as read_credential
+from proxy.authn import proof_algorithms
 from proxy.authz import Hosts, Router, canonical, expand, judge
 from proxy.model import Caller, Deny, Forward, Note, Opening, Peer, Reason, Reply, RequestHead
 from proxy.refusals import Metadata, Refusals
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from proxy.audit import AccessLog
-    from proxy.authn import Verifier
+    from proxy.authn import Proofs, Verifier
     from proxy.config import Config
     from proxy.model import Closing, Identity, Judgement
     from proxy.wire import Forwarding
@@ -39,16 +40,20 @@ _NOTHING = frozenset[bytes]()
 class Gate:
     """The `Gatekeeper` of a configuration."""
 
-    def __init__(self, config: Config, verifier: Verifier, log: AccessLog, forwarding: Forwarding) -> None:
+    def __init__(
+        self, config: Config, verifier: Verifier, proofs: Proofs, log: AccessLog, forwarding: Forwarding
+    ) -> None:
         self._verifier = verifier
+        self._proofs = proofs
         self._log = log
         self._forwarding = forwarding
         self._refuses_when_full = config.log.refuse_when_full
         self._parameters = config.path_parameters == "allow"
         self._router = Router(config.rules, config.issuers, config.scopes)
         self._hosts = Hosts(config)
-        self._metadata = Metadata(config)
-        self._refusals = Refusals(config.resource)
+        algorithms = proof_algorithms(config.issuers)
+        self._metadata = Metadata(config, algorithms)
+        self._refusals = Refusals(config.resource, algorithms)
         self._lines = RequestLines(config)
         # Unique across processes by the prefix, within one by the count: no request waits for randomness.
         self._prefix = secrets.token_hex(8)
@@ -75,19 +80,25 @@ class Gate:
         if route is not None:
             opening.rule, opening.required = route.name, route.required
 
-        credential = bearer(head.fields.get(b"authorization"), repeated=b"authorization" in head.repeated)
+        credential = read_credential(
+            head.fields.get(b"authorization"), repeated=b"authorization" in head.repeated
+        )
         if credential is None and not (route is not None and route.public):
             credential = Deny(Reason.CREDENTIAL_MISSING, "the request has no bearer token")
         if isinstance(credential, Deny):
             return self._refuse(opening, credential)
         caller = None
         if credential is not None:
-            caller = self._verifier.cached(credential, now)
+            caller = self._verifier.cached(credential.token, now)
             if caller is None:
-                verified = yield from self._verifier.verify(credential, now)
+                verified = yield from self._verifier.verify(credential.token, now)
                 if isinstance(verified, Deny):
                     return self._refuse(opening, verified)
                 caller = verified
+            if self._proofs.concern(credential, caller.identity):
+                unproved = yield from self._proofs.judge(head, credential, caller, now)
+                if unproved is not None:
+                    return self._refuse(opening, unproved)
         opening.caller = caller
 
         # Only now: without a token nobody learns which paths there are.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import socket
 import time
 from errno import EADDRINUSE
@@ -12,18 +13,73 @@ from typing import TYPE_CHECKING
 import structlog
 
 from proxy.audit import AccessLog
-from proxy.authn import Verifier, key_sources
+from proxy.authn import (
+    Introspectors,
+    Proofs,
+    SharedProofs,
+    UsedProofs,
+    Verifier,
+    key_sources,
+    revocation_source,
+)
 from proxy.gate import Gate, dress
 from proxy.model import Note
 from proxy.wire import Forwarding, Wire
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from redis.asyncio import Redis
+
     from proxy.config import Address, Config
+    from proxy.wire import Exchange
 
 # How long answers in progress may take once the process has been told to stop.
 _GRACE = 10.0
+# How long a Redis may take that a request waits for.
+_PATIENCE = 1.0
 
 _operations = structlog.get_logger()
+
+
+class StartError(Exception):
+    """Something that the configuration asks for cannot be had here; the text says what to do."""
+
+
+class Gatehouse:
+    """The gate and all that it asks: keys, revocations, issuers, Redis. `clock` gives Unix seconds."""
+
+    def __init__(
+        self, config: Config, log: AccessLog, forwarding: Forwarding, clock: Callable[[], float]
+    ) -> None:
+        self._sources = key_sources(config.issuers, clock, cache=config.jwks_cache)
+        self._introspectors = Introspectors(config.issuers, clock)
+        self.revocations = revocation_source(config.revocations)
+        self._redis = None if config.redis is None else _redis(config.redis.url.get_secret_value())
+        self.verifier = Verifier(
+            config.issuers, self._sources, dress(config), self._introspectors, self.revocations
+        )
+        used = UsedProofs() if self._redis is None else SharedProofs(self._redis)
+        proofs = Proofs(config.issuers, config.resource, used, secrets.token_bytes(32))
+        self.gate = Gate(config, self.verifier, proofs, log, forwarding)
+
+    async def start(self) -> None:
+        """Read what lies here, and begin to fetch the rest.
+
+        Raises:
+            KeySetError: a key set that is a file or inline cannot be used.
+            RevocationError: the revocations cannot be read.
+        """
+        await self.revocations.start()
+        await self._sources.start()
+
+    async def close(self) -> None:
+        """Stop every fetch and watch, and close every connection."""
+        await self._sources.close()
+        await self._introspectors.close()
+        await self.revocations.close()
+        if self._redis is not None:
+            await self._redis.aclose()
 
 
 class Server:
@@ -33,7 +89,7 @@ class Server:
         self._config = config
         # The one place that reads the wall clock: everything else is handed `now`.
         self._clock = time.time  # noqa: TID251 - this is the shell
-        self._sources = key_sources(config.issuers, self._clock)
+        self._gatehouse: Gatehouse | None = None
         self._wire: Wire | None = None
 
     async def start(self) -> None:
@@ -41,22 +97,27 @@ class Server:
 
         Raises:
             OSError: the log cannot be opened, or the address cannot be bound.
-            KeySetError: a key set that is a file or inline cannot be used.
+            KeySetError, RevocationError, StartError: the configuration asks for what cannot be had.
         """
-        config = self._config
-        self._log = AccessLog(config.log)
-        await self._sources.start()
+        self._log = AccessLog(self._config.log)
+        try:
+            await self._start(self._config)
+        except BaseException:
+            await self._stop()
+            raise
+        _operations.info("listening", address=_spelled(self.address), upstream=self._config.upstream.url)
+
+    async def _start(self, config: Config) -> None:
         forwarding = Forwarding(config.trusted_proxies)
-        verifier = Verifier(config.issuers, self._sources, dress(config))
-        self._wire = Wire(config, Gate(config, verifier, self._log, forwarding), forwarding, self._clock)
+        self._gatehouse = Gatehouse(config, self._log, forwarding, self._clock)
+        await self._gatehouse.start()
+        self._wire = Wire(config, self._gatehouse.gate, forwarding, self._clock)
+        self._gatehouse.revocations.watcher = lambda _: self._revoked()
         try:
             await self._wire.listen()
         except OSError as error:
-            await self._sources.close()
-            self._log.close()
             raise OSError(error.errno, f"listen {_configured(config.listen)}: {_reason(error)}") from None
         self._log.start(self._wire.loop)
-        _operations.info("listening", address=_spelled(self.address), upstream=config.upstream.url)
 
     @property
     def address(self) -> tuple[str, int] | str:
@@ -70,11 +131,39 @@ class Server:
 
     async def close(self) -> None:
         """Finish what is in progress, then stop; every line is in the log afterwards."""
+        await self._stop()
+        _operations.info("stopped")
+
+    async def _stop(self) -> None:
         if self._wire is not None:
             await self._wire.close(Note.DRAINING, _GRACE)
-        await self._sources.close()
+        if self._gatehouse is not None:
+            await self._gatehouse.close()
         await asyncio.to_thread(self._log.close)
-        _operations.info("stopped")
+
+    def _revoked(self) -> None:
+        """Let go of whoever is revoked now: what is cached, and what is under way."""
+        assert self._gatehouse is not None  # noqa: S101 - nothing is revoked before the start
+        assert self._wire is not None  # noqa: S101 - as above
+        self._gatehouse.verifier.forget_revoked()
+        revoked = self._gatehouse.revocations.current.revoked
+
+        def chosen(exchange: Exchange) -> bool:
+            caller = exchange.opening.caller if exchange.opening is not None else None
+            return caller is not None and revoked(caller.identity)
+
+        self._wire.end(chosen, Note.TOKEN_REVOKED)
+
+
+def _redis(url: str) -> Redis:
+    try:
+        from redis.asyncio import Redis  # noqa: PLC0415 - an optional extra
+    except ImportError:
+        raise StartError("`redis` needs redis-py: pip install 'keystile[redis]'") from None
+    try:
+        return Redis.from_url(url, socket_timeout=_PATIENCE, socket_connect_timeout=_PATIENCE)
+    except ValueError:  # its text may quote the URL, password included
+        raise StartError("`redis` is no URL that redis-py knows") from None
 
 
 def _configured(listen: Address) -> str:

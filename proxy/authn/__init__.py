@@ -1,13 +1,40 @@
 """The authentication room: from an Authorization header to a verified identity, or the reason why not.
 
 The credential is read (`credential`), the token taken apart strictly (`compact`), its issuer's key chosen
-(`keyset`, kept fresh by `sources` through `fetch`), the signature checked (`jose`), then the claims
-(`claims`); `tokens` holds that order and the cache of verified tokens. Knows no rule and no wire.
+(`keyset`, kept fresh by `key_source` through `fetch`), the signature checked (`jose`), then the claims
+(`claims`), the issuer's word (`introspector`), what was revoked (`revocation`); `tokens` holds that order and
+the cache of verified tokens. `proofs` judges what a bound token must bring besides. Knows neither rules nor
+the wire.
 """
 
-from proxy.authn.credential import bearer
+from proxy.authn.credential import Credential, credential
+from proxy.authn.dpop import proof_algorithms
+from proxy.authn.introspector import Introspectors
 from proxy.authn.keyset import KeySetError
+from proxy.authn.proofs import Proofs
+from proxy.authn.replay import UsedProofs
+from proxy.authn.replay_redis import SharedProofs
+from proxy.authn.revocation import Revocation, read_revocation
+from proxy.authn.revocation_source import RevocationError
+from proxy.authn.revocation_sources import revocation_source, revoke
 from proxy.authn.sources import KeySources, key_sources
 from proxy.authn.tokens import Verifier
 
-__all__ = ["KeySetError", "KeySources", "Verifier", "bearer", "key_sources"]
+__all__ = [
+    "Credential",
+    "Introspectors",
+    "KeySetError",
+    "KeySources",
+    "Proofs",
+    "Revocation",
+    "RevocationError",
+    "SharedProofs",
+    "UsedProofs",
+    "Verifier",
+    "credential",
+    "key_sources",
+    "proof_algorithms",
+    "read_revocation",
+    "revocation_source",
+    "revoke",
+]

@@ -22,13 +22,32 @@ if TYPE_CHECKING:
 
 _MAX_ID, _MAX_URL = 255, 2048
 _YEAR_10000: Final = 253402300800  # a date in milliseconds lies beyond it, and would never expire
+_THUMBPRINT = re.compile(r"[A-Za-z0-9_-]{43}")  # a SHA-256 in base64url
 _SCOPE = re.compile(r"[!#-\[\]-~]+")  # RFC 6749 section 3.3
 # What ID tokens (OpenID Connect Core 2, 3.3.2.11) and security events (RFC 8417) carry, no access token does.
+# Tokens of other kinds, each defined so that it cannot pass for an access token: ID-JAG grants
+# (draft-ietf-oauth-identity-assertion-authz-grant), logout and security events, proofs, introspection
+# answers (RFC 9701), client metadata and requests (RFC 9101).
+NEVER_TYPES: Final = frozenset(
+    {
+        "oauth-id-jag+jwt",
+        "logout+jwt",
+        "dpop+jwt",
+        "secevent+jwt",
+        "token-introspection+jwt",
+        "oauth-authz-req+jwt",
+        "client-authentication+jwt",
+        "keystile-assertion+jwt",
+    }
+)
 _FOREIGN_MARKS = ("nonce", "at_hash", "c_hash", "s_hash", "events")
 
 
 class Expected(Struct, frozen=True):
-    """What one issuer's tokens must say; `types` has None for "no typ at all"."""
+    """What one issuer's tokens must say; `types` has None for "no typ at all".
+
+    `binds` says that proofs of possession are checked, so that tokens may be bound to a key.
+    """
 
     issuer: str
     audience: frozenset[str]
@@ -38,12 +57,14 @@ class Expected(Struct, frozen=True):
     names: ClaimNames
     require: tuple[tuple[str, Condition], ...]
     grants: re.Pattern[str] | None
+    binds: bool
 
     @classmethod
     def of(cls, issuer: Issuer) -> Expected:
         """Precompute from the configuration."""
         # A token whose typ says "none" is not one without a typ: the word never reaches the comparison.
         types = frozenset(None if kind == "none" else kind for kind in map(_kind, issuer.types))
+        types -= NEVER_TYPES
         grants = issuer.grants
         return cls(
             issuer=issuer.issuer,
@@ -54,6 +75,7 @@ class Expected(Struct, frozen=True):
             names=issuer.claims,
             require=tuple(issuer.require.items()),
             grants=None if grants is None else re.compile("|".join(map(_glob, grants))),
+            binds=issuer.dpop.mode != "off",
         )
 
 
@@ -83,7 +105,7 @@ def check(
     deny = _audience_refused(expected, claims) or _times_refused(expected, claims, now)
     if isinstance(named, Deny):
         return Refused(deny or named, None)
-    deny = deny or _binding_refused(claims) or _requirement_refused(expected, claims)
+    deny = deny or _binding_refused(expected, claims) or _requirement_refused(expected, claims)
     return Refused(deny, named.identity) if deny else named
 
 
@@ -179,6 +201,8 @@ def _named(expected: Expected, claims: Mapping[str, Any], key_id: str | None) ->
         audit_url=url if url is not None and url.startswith(("https://", "http://")) else None,
         token_id=_plain(claims.get("jti"), _MAX_ID),
         key_id=key_id,
+        issued_at=_date(claims.get("iat")),
+        bound_to=_thumbprint(claims) if expected.binds else None,
     )
     kept = frozenset(granted)
     return Admitted(identity, tuple(scope for scope in scopes if scope not in kept))
@@ -200,9 +224,17 @@ def _glob(pattern: str) -> str:
     return ".*".join(map(re.escape, pattern.split("*")))
 
 
-def _binding_refused(claims: Mapping[str, Any]) -> Deny | None:
+def _thumbprint(claims: Mapping[str, Any]) -> str | None:
+    """Read `cnf` where it is a DPoP key's thumbprint and no more (RFC 9449 section 6.1); else None."""
+    match claims.get("cnf"):
+        case {"jkt": str(thumbprint), **others} if not others and _THUMBPRINT.fullmatch(thumbprint):
+            return thumbprint
+    return None
+
+
+def _binding_refused(expected: Expected, claims: Mapping[str, Any]) -> Deny | None:
     # RFC 7800: whoever presents it must prove a key. Without that proof a thief is as good as its owner.
-    if "cnf" in claims:
+    if "cnf" in claims and not (expected.binds and _thumbprint(claims)):
         return Deny(Reason.PROOF_INVALID, "the token is bound to a key, and its proof cannot be checked here")
     return None
 

@@ -31,6 +31,7 @@ class Parsed(Struct, frozen=True, gc=False):
     claims: dict[str, Any]
     signing_input: bytes
     signature: bytes
+    header: dict[str, Any]
 
     def __repr__(self) -> str:
         """Say nothing: a traceback or a log that shows this must not show a token."""
@@ -69,7 +70,7 @@ def _read(
         return _malformed("the token's kid is not a string of at most 256 characters")
     if "typ" in header and not isinstance(typ, str):
         return _malformed("the token's typ is not a string")
-    return Parsed(algorithm, kid, typ, claims, signing_input, signature)
+    return Parsed(algorithm, kid, typ, claims, signing_input, signature, header)
 
 
 def base64url(text: bytes) -> bytes | None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, padding, rsa
 from jose import jwk as python_jose  # noqa: TID251 - the one place where python-jose is imported
 from jose.backends.base import Key as JoseKey  # noqa: TID251 - as above
 from nacl.bindings import crypto_core_ed25519_is_valid_point
@@ -24,10 +24,14 @@ from proxy.authn.compact import MAX_KID_CHARACTERS, base64url
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    _Material = bytes | rsa.RSAPublicKey | ec.EllipticCurvePublicKey
+    _Material = VerifyKey | ed448.Ed448PublicKey | rsa.RSAPublicKey | ec.EllipticCurvePublicKey
     _Read = tuple[tuple[str, ...], _Material]
 
-_ED25519 = ("EdDSA", "Ed25519")  # RFC 9864 names the same algorithm anew
+# RFC 9864 gives EdDSA on each curve a name of its own.
+_ED25519, _ED448 = ("EdDSA", "Ed25519"), ("EdDSA", "Ed448")
+_EDWARDS = ("EdDSA", "Ed25519", "Ed448")
+# RFC 8032 section 5.2: the field, and the curve's constant
+_P448, _D448 = 2**448 - 2**224 - 1, -39081
 _RSA = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
 # crv → algorithm, curve, bytes of a coordinate (RFC 7518 section 6.2.1.2), order of the group (SP 800-186)
 _EC: Mapping[str, tuple[str, ec.EllipticCurve, int, int]] = {
@@ -52,7 +56,7 @@ _EC: Mapping[str, tuple[str, ec.EllipticCurve, int, int]] = {
 }
 _ORDERS = {algorithm: (size, order) for algorithm, _, size, order in _EC.values()}
 
-ALGORITHMS = frozenset({*_ED25519, *_RSA, *_ORDERS})
+ALGORITHMS = frozenset({*_EDWARDS, *_RSA, *_ORDERS})
 """Every `alg` that a token may be signed with. No `none`, nothing symmetric."""
 
 _MIN_RSA_BITS, _MAX_RSA_BITS = 2048, 8192
@@ -60,14 +64,18 @@ _MIN_RSA_EXPONENT, _MAX_RSA_EXPONENT = 1 << 16, 1 << 256  # FIPS 186-5 section 5
 _SECRET_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 
 
-class _Ed25519Key(JoseKey):
-    """Ed25519 (RFC 8037) through libsodium: faster than OpenSSL, and stricter about weak points."""
+class _EdwardsKey(JoseKey):
+    """EdDSA (RFC 8037): Ed448 through OpenSSL, Ed25519 through libsodium, which is faster and stricter."""
 
-    def __init__(self, key: bytes, _: str) -> None:
-        self._key = VerifyKey(key)
+    def __init__(self, key: VerifyKey | ed448.Ed448PublicKey, _: str) -> None:
+        self._key = key
 
     def verify(self, msg: bytes, sig: bytes) -> bool:
-        self._key.verify(msg, sig)  # raises where it does not hold
+        # Both raise where it does not hold.
+        if isinstance(self._key, VerifyKey):
+            self._key.verify(msg, sig)
+        else:
+            self._key.verify(sig, msg)
         return True
 
 
@@ -90,8 +98,8 @@ class _PssKey(JoseKey):
         return True
 
 
-for _name in _ED25519:
-    python_jose.register_key(_name, _Ed25519Key)
+for _name in _EDWARDS:
+    python_jose.register_key(_name, _EdwardsKey)
 for _name in _RSA[3:]:
     python_jose.register_key(_name, _PssKey)
 
@@ -170,7 +178,7 @@ def _permitted(jwk: Mapping[str, Any], fitting: tuple[str, ...]) -> frozenset[st
     named = jwk.get("alg", fitting[0])
     if named not in fitting:
         raise _UnusableError("its alg does not fit its kty and crv")
-    if "alg" not in jwk or named in _ED25519:
+    if "alg" not in jwk or named in _EDWARDS:
         return frozenset(fitting)
     return frozenset({named})
 
@@ -203,13 +211,28 @@ def _ec(jwk: Mapping[str, Any]) -> _Read:
 
 
 def _okp(jwk: Mapping[str, Any]) -> _Read:
-    if jwk.get("crv") != "Ed25519":
-        raise _UnusableError("its curve is not supported")
-    point = _octets(jwk, "x", 32)
     # Under a point of small order one signature holds for many messages.
-    if not crypto_core_ed25519_is_valid_point(point):
-        raise _UnusableError("it is no point of the curve's main group")
-    return _ED25519, point
+    match jwk.get("crv"):
+        case "Ed25519" if crypto_core_ed25519_is_valid_point(point := _octets(jwk, "x", 32)):
+            return _ED25519, VerifyKey(point)
+        case "Ed448" if _is_on_ed448(point := _octets(jwk, "x", 57)):
+            return _ED448, ed448.Ed448PublicKey.from_public_bytes(point)
+        case "Ed25519" | "Ed448":
+            raise _UnusableError("it is no point of the curve's main group")
+    raise _UnusableError("its curve is not supported")
+
+
+def _is_on_ed448(point: bytes) -> bool:
+    """Say whether this is the one spelling of a point on the curve (RFC 8032 5.2.3) that has no small order.
+
+    OpenSSL takes all 57 bytes for a key. The points of small order have x = 0 or y = 0.
+    """
+    y = int.from_bytes(point[:56], "little")
+    if point[56] not in {0x00, 0x80} or not 1 < y < _P448 - 1:
+        return False
+    above, below = y * y - 1, _D448 * y * y - 1
+    # A quotient is a square where the product is one; it is never zero, for only y = 1 and p - 1 make it so.
+    return pow(above * below, (_P448 - 1) // 2, _P448) == 1
 
 
 # kty → the members that make the key (RFC 7638 section 3.2), and how they are read

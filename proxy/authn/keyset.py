@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from proxy.authn.compact import json_object
+from proxy.authn.compact import MAX_KID_CHARACTERS, json_object
 from proxy.authn.jose import Key, usable_key
 from proxy.model import Deny, Reason
 
@@ -25,7 +25,10 @@ class KeySetError(Exception):
 
 
 class KeySet(Struct, frozen=True):
-    """The usable keys of a set; `skipped` says of each other one why not, by its position."""
+    """The usable keys of a set; `skipped` says of each other one why not, by its kid or else its position.
+
+    Equal sets are equal whatever the order of their keys.
+    """
 
     keys: frozenset[Key] = frozenset()
     skipped: tuple[str, ...] = ()
@@ -73,4 +76,14 @@ def key_set(document: Mapping[str, Any]) -> KeySet:
     keys = frozenset(key for key in made if isinstance(key, Key))
     if not keys:
         raise KeySetError("the key set has no key that can be used" + (f": {made[0]}" if made else ""))
-    return KeySet(keys, tuple(f"keys[{at}]: {why}" for at, why in enumerate(made) if isinstance(why, str)))
+    skipped = {
+        f"{_name(jwk, at)}: {why}"
+        for at, (jwk, why) in enumerate(zip(jwks, made, strict=True))
+        if isinstance(why, str)
+    }
+    return KeySet(keys, tuple(sorted(skipped)))
+
+
+def _name(jwk: object, at: int) -> str:
+    kid = jwk.get("kid") if isinstance(jwk, dict) else None
+    return f"key {kid}" if isinstance(kid, str) and len(kid) <= MAX_KID_CHARACTERS else f"keys[{at}]"

@@ -15,18 +15,21 @@ from cachetools import LRUCache
 from msgspec import Struct
 from msgspec.structs import replace
 
-from proxy.authn.claims import Admitted, Expected, check
+from proxy.authn.claims import Admitted, Expected, Refused, check
 from proxy.authn.compact import parse
+from proxy.authn.introspection import is_opaque
 from proxy.authn.jose import ALGORITHMS, verify
+from proxy.authn.revocation_source import RevocationSource
 from proxy.model import Caller, Deny, Reason, Wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
 
-    from proxy.authn.claims import Refused
     from proxy.authn.compact import Parsed
+    from proxy.authn.introspector import Introspector, Introspectors
     from proxy.authn.jose import Key
-    from proxy.authn.sources import KeySource, KeySources
+    from proxy.authn.key_source import KeySource
+    from proxy.authn.sources import KeySources
     from proxy.config import Issuer
     from proxy.model import Identity
 
@@ -34,19 +37,31 @@ _log = structlog.get_logger()
 
 
 class _Trusted(Struct, frozen=True):
-    """A configured issuer: what its tokens must say, and its own keys, which verify nobody else's."""
+    """A configured issuer: what its tokens must say, and its own keys, which verify nobody else's.
+
+    `asked` is set where the issuer is asked about every token, whatever the token says.
+    """
 
     expected: Expected
     algorithms: frozenset[str]
     source: KeySource
+    asked: Introspector | None
+
+
+class _Found(Struct, frozen=True):
+    """What a token says, under which key, and until when that is believed: as long as keys, or an answer."""
+
+    checked: Admitted | Refused
+    key: Key | None
+    until: float
 
 
 class _Entry(Struct, frozen=True):
-    """A verified token. It ends at `until`, and before it with its key."""
+    """A verified token. It ends at `until`, and before it with its key, which an opaque token has not."""
 
     caller: Caller
     until: float
-    key: Key
+    key: Key | None
 
 
 class Verifier:
@@ -60,13 +75,21 @@ class Verifier:
         issuers: Iterable[Issuer],
         sources: KeySources,
         dress: Callable[[Identity], Caller],
+        introspectors: Introspectors | None = None,
+        revocations: RevocationSource | None = None,
         cache_size: int = 10_000,
     ) -> None:
         self._dress = dress
+        self._revocations = revocations or RevocationSource()
+        # Of an opaque token nobody can say whose it is, so the configuration has one issuer of such at most.
+        self._opaque = None if introspectors is None else next(iter(introspectors), None)
         self._cache: LRUCache[bytes, _Entry] = LRUCache(cache_size)
         self._trusted = {
             issuer.issuer: _Trusted(
-                Expected.of(issuer), ALGORITHMS.intersection(issuer.algorithms), sources[issuer.issuer]
+                Expected.of(issuer),
+                ALGORITHMS.intersection(issuer.algorithms),
+                sources[issuer.issuer],
+                introspectors.get(issuer.issuer) if introspectors and _asks_always(issuer) else None,
             )
             for issuer in issuers
         }
@@ -82,7 +105,17 @@ class Verifier:
         return entry.caller if now < entry.until else None
 
     def verify(self, token: bytes, now: float) -> Generator[Wait, Any, Caller | Deny]:
-        """Verify a token at `now` (Unix seconds); yields only to have its issuer's keys fetched."""
+        """Verify a token at `now` (Unix seconds); yields only to ask its issuer, for keys or for its word."""
+        if not self._revocations.ready:
+            return Deny(Reason.INTROSPECTION_UNAVAILABLE, "the revocations have not been read yet")
+        if self._opaque is not None and is_opaque(token):
+            checked, until = yield from self._opaque.check(token, now)
+            return self._concluded(token, _Found(checked, None, until))
+        found = yield from self._signed(token, now)
+        return found if isinstance(found, Deny) else self._concluded(token, found)
+
+    def _signed(self, token: bytes, now: float) -> Generator[Wait, Any, _Found | Deny]:
+        """Verify a JWT: form, issuer, key, signature, claims, and last what its issuer says of it."""
         parsed = parse(token)
         if isinstance(parsed, Deny):
             return parsed
@@ -97,9 +130,19 @@ class Verifier:
                 Reason.SIGNATURE_INVALID, "the token's signature does not hold under its issuer's key"
             )
         checked = check(trusted.expected, parsed.typ, parsed.claims, key.kid, now)
-        if isinstance(checked, Admitted):
-            return self._admit(token, checked, key, trusted.source.usable_until)
-        return self._refuse(checked)
+        until = trusted.source.usable_until
+        if trusted.asked is not None and isinstance(checked, Admitted):
+            checked, answered_until = yield from trusted.asked.confirm(token, checked.identity, now)
+            # Asking takes a while, and a key that went meanwhile takes its tokens along.
+            if trusted.source.select(parsed.algorithm, parsed.kid, now) != key:
+                return Deny(Reason.KEY_UNKNOWN, "the token's key was withdrawn")
+            until = min(until, answered_until)
+        return _Found(checked, key, until)
+
+    def forget_revoked(self) -> None:
+        """Drop what was verified before it was revoked."""
+        revoked = self._revocations.current.revoked
+        self._drop(lambda entry: revoked(entry.caller.identity))
 
     def _issuer(self, claims: dict[str, Any]) -> _Trusted | Deny:
         name = claims.get("iss")
@@ -108,30 +151,45 @@ class Verifier:
         trusted = self._trusted.get(name) if isinstance(name, str) else None
         return trusted or Deny(Reason.ISSUER_UNKNOWN, "the token's iss is none of the configured issuers")
 
-    def _admit(self, token: bytes, admitted: Admitted, key: Key, usable_until: float) -> Caller:
+    def _concluded(self, token: bytes, found: _Found) -> Caller | Deny:
+        checked = found.checked
+        if isinstance(checked, Refused):
+            named = checked.identity
+            return checked.deny if named is None else replace(checked.deny, caller=self._dress(named))
+        identity = checked.identity
+        if self._revocations.current.revoked(identity):
+            return Deny(
+                Reason.TOKEN_REVOKED,
+                "the token, its agent, key or issuer is revoked",
+                caller=self._dress(identity),
+            )
+        return self._admit(token, checked, found)
+
+    def _admit(self, token: bytes, admitted: Admitted, found: _Found) -> Caller:
         identity = admitted.identity
         if admitted.dropped:
             _log.debug(
                 "scopes_dropped", issuer=identity.issuer, agent_id=identity.id, scopes=admitted.dropped
             )
         caller = self._dress(identity)
-        # Keys that grow too old to trust take what they verified with them.
-        self._cache[sha256(token).digest()] = _Entry(caller, min(identity.until, usable_until), key)
+        self._cache[sha256(token).digest()] = _Entry(caller, min(identity.until, found.until), found.key)
         return caller
-
-    def _refuse(self, refused: Refused) -> Deny:
-        named = refused.identity
-        return refused.deny if named is None else replace(refused.deny, caller=self._dress(named))
 
     def _forget(self, issuer: str, keys: frozenset[Key]) -> None:
         """Drop what was verified with a key that its issuer no longer has."""
-        gone = [
-            digest
-            for digest, entry in self._cache.items()
-            if entry.caller.identity.issuer == issuer and entry.key not in keys
-        ]
-        for digest in gone:
+        self._drop(
+            lambda entry: (
+                entry.caller.identity.issuer == issuer and entry.key is not None and entry.key not in keys
+            )
+        )
+
+    def _drop(self, is_gone: Callable[[_Entry], bool]) -> None:
+        for digest in [digest for digest, entry in self._cache.items() if is_gone(entry)]:
             del self._cache[digest]
+
+
+def _asks_always(issuer: Issuer) -> bool:
+    return issuer.introspection is not None and issuer.introspection.mode == "always"
 
 
 def _key(trusted: _Trusted, parsed: Parsed, now: float) -> Generator[Wait, Any, tuple[Key | Deny, float]]:
@@ -140,7 +198,9 @@ def _key(trusted: _Trusted, parsed: Parsed, now: float) -> Generator[Wait, Any, 
     if algorithm not in trusted.algorithms:
         return Deny(Reason.ALGORITHM_REFUSED, "the token's alg is not one of this issuer's `algorithms`"), now
     found = source.select(algorithm, parsed.kid, now)
-    if isinstance(found, Deny) and found.reason is not Reason.ALGORITHM_REFUSED and source.may_ask(now):
-        now = yield Wait(source.refetch)
-        found = source.select(algorithm, parsed.kid, now)
+    # Twice at most: a fetch that was under way when the token came says nothing about its kid.
+    for _ in range(2):
+        if isinstance(found, Deny) and found.reason is Reason.KEYS_UNAVAILABLE and source.may_ask(now):
+            now = yield Wait(source.refetch)
+            found = source.select(algorithm, parsed.kid, now)
     return found, now

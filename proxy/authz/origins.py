@@ -1,7 +1,7 @@
-"""Which hosts a request may name (RFC 9110 section 7.2): the names that this server answers to.
+"""Which hosts a request may name, in Host (RFC 9110 section 7.2) and in Origin (RFC 6454 section 7).
 
-Pure apart from a bounded memo. A browser that DNS rebinding turned against this address says another
-name, and so does a request that was meant for another server.
+The names that this server answers to. Pure apart from a bounded memo. A browser that DNS rebinding turned
+against this address says another name, and so does a request that was meant for another server.
 """
 
 from __future__ import annotations
@@ -54,6 +54,18 @@ class Hosts:
                     self._memo.clear()
                 self._memo[host] = known
         return known
+
+    def has_origin(self, origin: bytes) -> bool:
+        """Say whether an Origin value names one of these hosts; `null`, and what is no one origin, does not.
+
+        What Host says is no measure: the page that sends both may have chosen it.
+        """
+        try:
+            url = addresses.url(origin.decode("latin-1"))
+        except UnfitError:
+            return False
+        bare = not url.path and not url.suffix
+        return bare and self.allowed(f"{addresses.bracketed(url.host)}:{url.port}".encode())
 
     def _judge(self, listed_as: tuple[str, ...]) -> bool:
         if not listed_as:

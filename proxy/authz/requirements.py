@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from proxy.authz.passthrough import credentials
+from proxy.authz.rates import paced
 from proxy.model import Deny, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from proxy.authz.passthrough import Credentials
+    from proxy.authz.rates import Pace
     from proxy.config import Condition, Issuer, Rule
     from proxy.model import Caller
 
@@ -24,7 +28,8 @@ class Route(Struct, frozen=True):
 
     All of `scopes` is needed and one of `any_scopes`. `required` is what a challenge asks for where
     the caller is unknown: all of `scopes`, and the one of `any_scopes` that stands first. `barred` names, by
-    issuer, the scopes of this rule that it may never confer (`grants`).
+    issuer, the scopes of this rule that it may never confer (`grants`). `passthrough` is what may stand in
+    for a token, `rate` how often one caller may come.
     """
 
     name: str
@@ -36,6 +41,8 @@ class Route(Struct, frozen=True):
     issuers: frozenset[str]
     required: tuple[str, ...]
     barred: Mapping[str, frozenset[str]]
+    passthrough: Credentials | None
+    rate: Pace | None
 
 
 def prepared(rule: Rule, issuers: Iterable[Issuer], hierarchy: Mapping[str, Iterable[str]]) -> Route:
@@ -55,6 +62,8 @@ def prepared(rule: Rule, issuers: Iterable[Issuer], hierarchy: Mapping[str, Iter
             for one in issuers
             if one.grants is not None
         },
+        passthrough=credentials(rule.passthrough),
+        rate=paced(rule),
     )
 
 

@@ -10,6 +10,7 @@ import typer
 from proxy.cli.check import check
 from proxy.cli.demo import demo
 from proxy.cli.explain import explain
+from proxy.cli.revoke import revoke
 from proxy.cli.run import run
 from proxy.cli.schema import schema
 from proxy.cli.token import token
@@ -23,7 +24,7 @@ app = typer.Typer(
     # A pretty traceback shows local variables, and a local variable can be a token.
     pretty_exceptions_enable=False,
 )
-for _command in (run, check, explain, token, demo, schema):
+for _command in (run, check, explain, revoke, token, demo, schema):
     app.command()(_command)
 
 

@@ -11,11 +11,11 @@ import typer
 import uvloop
 
 from proxy.audit import AccessLog, configure_operations
-from proxy.authn import KeySetError, Verifier, key_sources
+from proxy.authn import KeySetError, RevocationError
 from proxy.cli.configuration import ConfigFile, read, refused
 from proxy.config import Log
-from proxy.gate import Gate, dress
 from proxy.model import Forward, Peer, RequestHead, Wait
+from proxy.server import Gatehouse, StartError
 from proxy.wire import Forwarding
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def explain(
     )
     try:
         verdict = uvloop.run(_judge(loaded, head))
-    except KeySetError as error:
+    except (KeySetError, RevocationError, StartError) as error:
         raise refused(error) from None
     for name, value in _told(verdict.opening, "" if isinstance(verdict, Forward) else verdict.detail):
         print(f"{name:10} {value}")
@@ -61,13 +61,12 @@ def explain(
 
 
 async def _judge(config: Config, head: RequestHead) -> Verdict:
-    sources = key_sources(config.issuers, time.time)  # noqa: TID251 - this is the shell
-    await sources.start()
+    # A log that is never started: nothing happens that would have to be in it.
+    log, forwarding = AccessLog(Log()), Forwarding(config.trusted_proxies)
+    gatehouse = Gatehouse(config, log, forwarding, time.time)  # noqa: TID251 - this is the shell
+    await gatehouse.start()
     try:
-        verifier = Verifier(config.issuers, sources, dress(config))
-        # A log that is never started: nothing happens that would have to be in it.
-        gate = Gate(config, verifier, AccessLog(Log()), Forwarding(config.trusted_proxies))
-        judgement = gate.judge(head, time.time())  # noqa: TID251 - this is the shell
+        judgement = gatehouse.gate.judge(head, time.time())  # noqa: TID251 - this is the shell
         given = None
         while True:
             try:
@@ -77,7 +76,7 @@ async def _judge(config: Config, head: RequestHead) -> Verdict:
                 return verdict
             given = await need.call() if isinstance(need, Wait) else b""
     finally:
-        await sources.close()
+        await gatehouse.close()
 
 
 def _own_host(config: Config) -> str:

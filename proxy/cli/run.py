@@ -13,9 +13,9 @@ import typer
 import uvloop
 
 from proxy.audit import configure_operations
-from proxy.authn import KeySetError
+from proxy.authn import KeySetError, RevocationError
 from proxy.cli.configuration import ConfigFile, read, refused
-from proxy.server import Server
+from proxy.server import Server, StartError
 
 if TYPE_CHECKING:
     from proxy.config import Config
@@ -31,7 +31,7 @@ def run(config: ConfigFile = None) -> None:
     _raise_file_limit(loaded)
     try:
         uvloop.run(_serve(loaded))
-    except KeySetError as error:
+    except (KeySetError, RevocationError, StartError) as error:
         raise refused(error) from None
     except OSError as error:
         # An address in use, a log that cannot be opened: the sentence is enough.

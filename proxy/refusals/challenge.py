@@ -1,4 +1,4 @@
-"""WWW-Authenticate: what a client must bring to be let in (RFC 6750 section 3, RFC 9728 section 5.1).
+"""WWW-Authenticate: what a client must bring to be let in (RFC 6750 3, RFC 9449 7.1, RFC 9728 5.1).
 
 Pure. The order is for clients that read a challenge with regular expressions: `Bearer` first,
 `error_description` last.
@@ -14,11 +14,18 @@ _NOT_QUOTABLE = re.compile(r"[^ -~]|[\"\\]")
 
 # Rules and the table have few challenges between them, and anonymous callers get one each time.
 @lru_cache(maxsize=1024)
-def challenge(metadata: str | None, scopes: tuple[str, ...], error: str | None, description: str) -> bytes:
+def challenge(
+    metadata: str | None,
+    scopes: tuple[str, ...],
+    error: str | None,
+    description: str,
+    algorithms: tuple[str, ...] = (),
+) -> bytes:
     """Return one header line, ending in CRLF.
 
     `metadata` is the URL of the resource's metadata, `scopes` everything that the operation needs. `error` is
-    None where no credential came: then nothing is said of one (RFC 6750 section 3.1).
+    None where no credential came: then nothing is said of one (RFC 6750 section 3.1). With `algorithms`, of
+    proofs, the scheme is DPoP, else Bearer.
     """
     attributes = []
     if metadata is not None:
@@ -27,10 +34,12 @@ def challenge(metadata: str | None, scopes: tuple[str, ...], error: str | None, 
     asked = " ".join(scope for scope in scopes if scope != "offline_access")
     if asked:
         attributes.append(_attribute("scope", asked))
+    if algorithms:
+        attributes.append(_attribute("algs", " ".join(algorithms)))
     if error is not None:
         attributes += [_attribute("error", error), _attribute("error_description", description)]
-    said = f"WWW-Authenticate: Bearer {', '.join(attributes)}".rstrip()
-    return f"{said}\r\n".encode()
+    said = f"{'DPoP' if algorithms else 'Bearer'} {', '.join(attributes)}".rstrip()
+    return f"WWW-Authenticate: {said}\r\n".encode()
 
 
 def _attribute(name: str, value: str) -> str:

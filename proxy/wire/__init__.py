@@ -5,8 +5,9 @@ asks the `Gatekeeper` of `proxy.model`, carries the verdict out, and reports how
 `framing`, `heads`, `headers` and `forwarded` are pure; the rest is the thin shell around them.
 """
 
+from proxy.wire.exchange import Exchange
 from proxy.wire.forwarded import Forwarding
 from proxy.wire.headers import RequestLines, identity_lines
 from proxy.wire.listen import Wire
 
-__all__ = ["Forwarding", "RequestLines", "Wire", "identity_lines"]
+__all__ = ["Exchange", "Forwarding", "RequestLines", "Wire", "identity_lines"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.authn.credential import bearer
+from proxy.authn.credential import Credential, credential
 from proxy.model import Deny, Reason
 
 MISSING, MALFORMED, DUPLICATED = (
@@ -23,7 +23,6 @@ ACCEPTED = [
 
 REFUSED = [
     pytest.param(b"Basic dXNlcjpwYXNz", MISSING, id="Basic is another scheme"),
-    pytest.param(b"DPoP abc", MISSING, id="DPoP is another scheme"),
     pytest.param(b"BearerX abc", MISSING, id="a scheme that only begins like Bearer"),
     pytest.param(b"abc.def.ghi", MISSING, id="a token without a scheme"),
     pytest.param(b"", MISSING, id="an empty header"),
@@ -46,33 +45,44 @@ REFUSED = [
     pytest.param(b"Bearer " + b"a" * 16384, MALFORMED, id="over 16 KiB"),
     pytest.param(b"Bearer abc, Bearer def", DUPLICATED, id="two bearers in one header"),
     pytest.param(b"Bearer abc,bearer def", DUPLICATED, id="two bearers, the second in lower case"),
+    pytest.param(b"DPoP abc def", MALFORMED, id="two tokens under DPoP"),
+    pytest.param(b"Bearer abc, DPoP def", DUPLICATED, id="a bearer and one with a proof"),
     pytest.param(b"Basic abc, Bearer def", DUPLICATED, id="a bearer hidden behind Basic"),
 ]
 
 
 @pytest.mark.parametrize(("value", "token"), ACCEPTED)
 def test_a_bearer_token_is_taken_out(value: bytes, token: bytes) -> None:
-    assert bearer(value, repeated=False) == token
+    assert credential(value, repeated=False) == Credential(token, "Bearer")
+
+
+@pytest.mark.parametrize("scheme", [b"DPoP", b"dpop", b"DPOP"])
+def test_a_token_that_promises_a_proof(scheme: bytes) -> None:
+    assert credential(scheme + b" abc", repeated=False) == Credential(b"abc", "DPoP")
+
+
+def test_a_credential_shows_no_token() -> None:
+    assert "secret" not in f"{Credential(b'secret', 'DPoP')!r}"
 
 
 @pytest.mark.parametrize(("value", "reason"), REFUSED)
 def test_anything_else_is_refused(value: bytes, reason: Reason) -> None:
-    denied = bearer(value, repeated=False)
+    denied = credential(value, repeated=False)
     assert isinstance(denied, Deny)
     assert denied.reason is reason
 
 
 def test_no_header_is_no_credential() -> None:
-    assert bearer(None, repeated=False) is None
+    assert credential(None, repeated=False) is None
 
 
 def test_two_headers_are_two_credentials() -> None:
-    denied = bearer(b"Bearer abc, Bearer abc", repeated=True)
+    denied = credential(b"Bearer abc, Bearer abc", repeated=True)
     assert isinstance(denied, Deny)
     assert denied.reason is DUPLICATED
 
 
 def test_two_headers_of_other_schemes_are_two_credentials() -> None:
-    denied = bearer(b"Basic abc, Basic abc", repeated=True)
+    denied = credential(b"Basic abc, Basic abc", repeated=True)
     assert isinstance(denied, Deny)
     assert denied.reason is DUPLICATED

@@ -1,15 +1,19 @@
-"""Key sets from URLs, metadata and files: what is taken, and every way to fail."""
+"""Documents over HTTP: what is taken, whom it is asked of, and every way to fail."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
+import socket
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from proxy.authn.fetch import Web, from_file, from_issuer, from_url
-from proxy.authn.keyset import KeySet, KeySetError
+from proxy.authn.fetch import Web, from_url
+from proxy.authn.keyset import KeySetError
+from tests.support.certificates import certified
 from tests.support.key_server import (
     JWKS,
     KeyServer,
@@ -30,8 +34,6 @@ if TYPE_CHECKING:
 
 KEY = make_key("EdDSA", "k")
 GOOD = document(jwks(KEY))
-RFC_8414 = "/.well-known/oauth-authorization-server"
-OIDC = "/.well-known/openid-configuration"
 
 
 @pytest.fixture
@@ -47,13 +49,45 @@ async def web() -> AsyncIterator[Web]:
     await opened.close()
 
 
-def kids(keys: KeySet) -> set[str | None]:
-    return {key.kid for key in keys.keys}
+async def fetched(web: Web, url: str, *, insecure: bool = False) -> set[str | None]:
+    return {key.kid for key in (await from_url(web, url, insecure=insecure)).keys.keys}
 
 
 async def test_a_key_set_is_fetched(server: KeyServer, web: Web) -> None:
     server.serve(GOOD)
-    assert kids(await from_url(web, server.jwks_url, insecure=False)) == {"k"}
+    assert await fetched(web, server.jwks_url) == {"k"}
+    assert (await from_url(web, server.jwks_url, insecure=False)).document == jwks_bytes(KEY)
+
+
+FRESH = [
+    pytest.param(None, None, id="nothing said"),
+    pytest.param("max-age=600", 600.0, id="max-age"),
+    pytest.param("public, Max-Age=60, must-revalidate", 60.0, id="among others, in another case"),
+    pytest.param('max-age="5"', 5.0, id="quoted"),
+    pytest.param("max-age=0", 0.0, id="zero"),
+    pytest.param("s-maxage=5", None, id="for shared caches"),
+    pytest.param("x-max-age=5", None, id="something else that ends like it"),
+    pytest.param("max-age=-1", None, id="negative"),
+    pytest.param("max-age=soon", None, id="no number"),
+    pytest.param("max-age=9999999999", None, id="beyond reason"),
+    pytest.param("no-store", None, id="another directive"),
+]
+
+
+@pytest.mark.parametrize(("told", "expected"), FRESH)
+async def test_a_key_set_says_how_long_it_is_fresh(
+    server: KeyServer, web: Web, told: str | None, expected: float | None
+) -> None:
+    server.serve(document(jwks(KEY), **({"Cache-Control": told} if told else {})))
+    assert (await from_url(web, server.jwks_url, insecure=False)).max_age == expected
+
+
+@pytest.mark.parametrize(
+    "kind", ["application/json", "application/jwk-set+json", "text/plain", "application/octet-stream"]
+)
+async def test_any_content_type_will_do(server: KeyServer, web: Web, kind: str) -> None:
+    server.serve(document(jwks(KEY), **{"Content-Type": kind}))
+    assert await fetched(web, server.jwks_url) == {"k"}
 
 
 FAULTS = [
@@ -82,7 +116,7 @@ async def test_a_bad_answer_is_no_key_set(server: KeyServer, web: Web, answer: A
     server.serve(answer)
     server.answers["/good"] = GOOD
     with pytest.raises(KeySetError, match=why):
-        await from_url(web, server.jwks_url, insecure=False)
+        await fetched(web, server.jwks_url)
     assert [request.path for request in server.asked] == [JWKS]
 
 
@@ -94,14 +128,14 @@ async def test_a_server_that_speaks_no_http_is_a_failed_connection(web: Web) -> 
     async with await asyncio.start_server(rude, "127.0.0.1", 0) as listening:
         port = listening.sockets[0].getsockname()[1]
         with pytest.raises(KeySetError, match="connection failed"):
-            await from_url(web, f"http://127.0.0.1:{port}/", insecure=False)
+            await fetched(web, f"http://127.0.0.1:{port}/")
 
 
 async def test_a_server_that_is_not_there_is_a_failed_connection(web: Web) -> None:
     async with key_server() as gone:
         url = gone.jwks_url
     with pytest.raises(KeySetError, match="connection failed"):
-        await from_url(web, url, insecure=False)
+        await fetched(web, url)
 
 
 @pytest.mark.parametrize(
@@ -109,25 +143,152 @@ async def test_a_server_that_is_not_there_is_a_failed_connection(web: Web) -> No
 )
 async def test_other_urls_are_not_fetched(web: Web, url: str) -> None:
     with pytest.raises(KeySetError, match="neither https nor http"):
-        await from_url(web, url, insecure=False)
+        await fetched(web, url)
 
 
-async def test_plain_http_elsewhere_takes_permission(server: KeyServer, web: Web) -> None:
+class Names:
+    """A name service: these names, and how often each was asked for."""
+
+    def __init__(self, **names: str) -> None:
+        self.names = names
+        self.asked: list[str] = []
+
+    def __call__(self, host: str, port: int, _: int) -> list[Any]:
+        self.asked.append(host)
+        if host not in self.names:
+            raise socket.gaierror(socket.EAI_NONAME, "unknown")
+        return [
+            (
+                socket.AF_INET6 if ":" in address else socket.AF_INET,
+                socket.SOCK_STREAM,
+                6,
+                "",
+                (address, port),
+            )
+            for address in self.names[host].split()
+        ]
+
+
+@contextlib.asynccontextmanager
+async def named(link_local: bool = False, **names: str) -> AsyncIterator[Web]:
+    opened = Web(link_local=link_local, lookup=Names(**names))
+    yield opened
+    await opened.close()
+
+
+async def test_plain_http_elsewhere_takes_permission(server: KeyServer) -> None:
     server.serve(GOOD)
-    # Every address of this machine, and none of them loopback by name.
-    url = server.jwks_url.replace("127.0.0.1", "0.0.0.0")
-    with pytest.raises(KeySetError, match="neither https nor http"):
-        await from_url(web, url, insecure=False)
-    assert kids(await from_url(web, url, insecure=True)) == {"k"}
+    url = server.jwks_url.replace("127.0.0.1", "keys")
+    async with named(keys="127.0.0.1") as web:
+        with pytest.raises(KeySetError, match="neither https nor http"):
+            await fetched(web, url)
+        assert await fetched(web, url, insecure=True) == {"k"}
 
 
 async def test_the_name_localhost_and_ipv6_are_this_machine(server: KeyServer, web: Web) -> None:
     server.serve(GOOD)
-    assert kids(await from_url(web, server.jwks_url.replace("127.0.0.1", "localhost"), insecure=False)) == {
-        "k"
-    }
+    assert await fetched(web, server.jwks_url.replace("127.0.0.1", "localhost")) == {"k"}
     with pytest.raises(KeySetError, match="connection failed"):
-        await from_url(web, "http://[::1]:1/", insecure=False)
+        await fetched(web, "http://[::1]:1/")
+
+
+GUARDED = [
+    "http://169.254.169.254/",
+    "http://[fe80::1]/",
+    "http://[::ffff:169.254.169.254]/",
+    "http://100.100.100.200/",
+]
+GUARDED += ["https://169.254.169.254/", "http://0xa9fea9fe/"]
+
+
+@pytest.mark.parametrize("url", GUARDED)
+async def test_metadata_services_are_not_asked(web: Web, url: str) -> None:
+    with pytest.raises(KeySetError, match="allow_link_local"):
+        await fetched(web, url, insecure=True)
+
+
+@pytest.mark.parametrize("address", ["169.254.169.254", "fe80::1", "::ffff:169.254.169.254", "fd00:ec2::254"])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_a_name_does_not_lead_to_metadata_services(address: str, scheme: str) -> None:
+    async with named(harmless=address) as web:
+        with pytest.raises(KeySetError, match="allow_link_local"):
+            await fetched(web, f"{scheme}://harmless/", insecure=True)
+
+
+async def test_every_address_of_a_name_is_looked_at(server: KeyServer) -> None:
+    server.serve(GOOD)
+    async with named(two="169.254.169.254 127.0.0.1") as web:
+        assert await fetched(web, server.jwks_url.replace("127.0.0.1", "two"), insecure=True) == {"k"}
+
+
+async def test_no_address_is_forbidden_that_is_permitted() -> None:
+    # No such neighbour answers on this port: what fails is the connection.
+    async with named(link_local=True, neighbour="::ffff:127.0.0.1") as web:
+        with pytest.raises(KeySetError, match="connection failed"):
+            await fetched(web, "http://neighbour:1/", insecure=True)
+
+
+async def test_a_name_that_is_unknown_is_a_failed_connection() -> None:
+    async with named() as web:
+        with pytest.raises(KeySetError, match="connection failed"):
+            await fetched(web, "https://keys.test/")
+
+
+async def test_a_name_server_that_hangs_delays_nobody_else(server: KeyServer) -> None:
+    server.serve(GOOD)
+    freed = threading.Event()
+
+    def hanging(*_: object) -> list[Any]:
+        freed.wait(10)
+        return []
+
+    webs = [Web(lookup=hanging) for _ in range(64)]
+    stuck = [asyncio.create_task(fetched(web, "https://stuck.test/")) for web in webs]
+    async with named(keys="127.0.0.1") as web:
+        async with asyncio.timeout(5):
+            assert await fetched(web, server.jwks_url.replace("127.0.0.1", "keys"), insecure=True) == {"k"}
+            await asyncio.to_thread(bool)
+    for task in stuck:
+        task.cancel()
+    await asyncio.gather(*stuck, return_exceptions=True)
+    freed.set()
+    for web in webs:
+        await web.close()
+
+
+async def test_https_is_checked_against_the_ca(tmp_path: Path) -> None:
+    trusted, other = certified(tmp_path / "trusted"), certified(tmp_path / "other")
+    async with key_server(trusted.server) as server:
+        server.serve(GOOD)
+        for ca, outcome in ((trusted.ca, {"k"}), (other.ca, None), (None, None)):
+            web = Web(ca=ca)
+            if outcome:
+                assert await fetched(web, server.jwks_url) == outcome
+            else:
+                with pytest.raises(KeySetError, match="ClientConnectorCertificateError"):
+                    await fetched(web, server.jwks_url, insecure=True)
+            await web.close()
+
+
+async def test_https_is_checked_against_the_name(tmp_path: Path) -> None:
+    trusted = certified(tmp_path)
+    async with key_server(trusted.server) as server:
+        server.serve(GOOD)
+        web = Web(ca=trusted.ca, lookup=Names(elsewhere="127.0.0.1"))
+        with pytest.raises(KeySetError, match="ClientConnectorCertificateError"):
+            await fetched(web, server.jwks_url.replace("127.0.0.1", "elsewhere"))
+        await web.close()
+
+
+@pytest.mark.parametrize("content", [None, "", "-----BEGIN CERTIFICATE-----\nsecret\n"])
+async def test_a_ca_that_cannot_be_read_is_named(tmp_path: Path, content: str | None) -> None:
+    file = tmp_path / "ca.pem"
+    if content is not None:
+        file.write_text(content)
+    web = Web(ca=file)
+    with pytest.raises(KeySetError, match=r"ca\.pem: no certificates can be read from it"):
+        await fetched(web, "https://127.0.0.1:1/")
+    await web.close()
 
 
 async def test_requests_carry_no_cookie_and_take_no_proxy(
@@ -137,91 +298,6 @@ async def test_requests_carry_no_cookie_and_take_no_proxy(
     monkeypatch.setenv("no_proxy", "")
     server.serve(document(jwks(KEY), **{"Set-Cookie": "a=b"}))
     for _ in range(2):
-        await from_url(web, server.jwks_url, insecure=False)
+        await fetched(web, server.jwks_url)
     assert ["Cookie" in request.headers for request in server.asked] == [False, False]
     assert server.asked[0].headers["Accept-Encoding"] == "identity"
-
-
-DISCOVERED = [
-    pytest.param("", [RFC_8414], [RFC_8414, JWKS], id="RFC 8414, no path"),
-    pytest.param("/t/1", [RFC_8414 + "/t/1"], [RFC_8414 + "/t/1", JWKS], id="RFC 8414, the path behind it"),
-    pytest.param("/t/", [RFC_8414 + "/t"], [RFC_8414 + "/t", JWKS], id="RFC 8414, a slash at the end"),
-    pytest.param("/", [RFC_8414], [RFC_8414, JWKS], id="RFC 8414, nothing but a slash"),
-    pytest.param("", [OIDC], [RFC_8414, OIDC, JWKS], id="OpenID Connect, no path"),
-    pytest.param(
-        "/t", ["/t" + OIDC], [RFC_8414 + "/t", "/t" + OIDC, JWKS], id="OpenID Connect, the path before it"
-    ),
-    pytest.param(
-        "/t/", ["/t" + OIDC], [RFC_8414 + "/t", "/t" + OIDC, JWKS], id="OpenID Connect, a slash at the end"
-    ),
-]
-
-
-@pytest.mark.parametrize(("path", "served", "asked"), DISCOVERED)
-async def test_metadata_names_the_key_set(
-    server: KeyServer, web: Web, path: str, served: list[str], asked: list[str]
-) -> None:
-    issuer = server.url + path
-    server.serve(GOOD)
-    for place in served:
-        server.answers[place] = document({"issuer": issuer, "jwks_uri": server.jwks_url})
-    assert kids(await from_issuer(web, issuer, insecure=False)) == {"k"}
-    assert [request.path for request in server.asked] == asked
-
-
-METADATA = [
-    pytest.param({"issuer": "{url}/"}, "another issuer", id="an issuer with one slash more"),
-    pytest.param({"issuer": None}, "another issuer", id="no issuer"),
-    pytest.param({"issuer": ["{url}"]}, "another issuer", id="a list of issuers"),
-    pytest.param({"jwks_uri": None}, "no jwks_uri", id="no jwks_uri"),
-    pytest.param({"jwks_uri": ["{url}/jwks.json"]}, "no jwks_uri", id="a list of key sets"),
-    pytest.param({"jwks_uri": "http://issuer.test/jwks.json"}, "neither https", id="plain http elsewhere"),
-    pytest.param({"jwks_uri": "/jwks.json"}, "neither https", id="a relative key set"),
-    pytest.param({"jwks_uri": "file:///jwks.json"}, "neither https", id="a file"),
-]
-
-
-def _filled(value: Any, url: str) -> Any:
-    if isinstance(value, list):
-        return [_filled(item, url) for item in value]
-    return value.replace("{url}", url) if isinstance(value, str) else value
-
-
-@pytest.mark.parametrize(("changes", "why"), METADATA)
-async def test_metadata_that_is_not_the_issuers_is_refused(
-    server: KeyServer, web: Web, changes: dict[str, Any], why: str
-) -> None:
-    server.serve(GOOD)
-    whole = {"issuer": "{url}", "jwks_uri": "{url}/jwks.json", **changes}
-    metadata = {name: _filled(value, server.url) for name, value in whole.items() if value is not None}
-    server.answers[RFC_8414] = server.answers[OIDC] = document(metadata)
-    with pytest.raises(KeySetError, match=why):
-        await from_issuer(web, server.url, insecure=False)
-    assert server.fetches == 0
-
-
-async def test_metadata_that_is_no_json_is_refused(server: KeyServer, web: Web) -> None:
-    server.answers[OIDC] = document(b"[]")
-    with pytest.raises(KeySetError, match="metadata is not"):
-        await from_issuer(web, server.url, insecure=False)
-
-
-async def test_a_key_set_is_read_from_a_file(tmp_path: Path) -> None:
-    file = tmp_path / "jwks.json"
-    file.write_bytes(jwks_bytes(KEY))
-    assert kids(await from_file(file)) == {"k"}
-
-
-async def test_errors_of_files_name_the_file(tmp_path: Path) -> None:
-    (tmp_path / "page.html").write_text("<html>")
-    (tmp_path / "large.json").write_bytes(jwks_bytes(KEY) + b" " * 262144)
-    for name, why in (
-        ("missing.json", "No such file"),
-        ("", "Is a directory"),
-        ("page.html", "not a plain JSON object"),
-        ("large.json", "larger than 256 KiB"),
-    ):
-        with pytest.raises(KeySetError) as caught:
-            await from_file(tmp_path / name)
-        assert str(tmp_path / name) in str(caught.value)
-        assert why in str(caught.value)

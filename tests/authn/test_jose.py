@@ -14,6 +14,7 @@ from proxy.config import Issuer
 from tests.support.keys import SigningKey, b64, make_key, number
 
 ED, RSA, EC = make_key("EdDSA"), make_key("RS256"), make_key("ES256")
+E448 = make_key("Ed448")
 EC384, EC521, PSS = make_key("ES384"), make_key("ES512"), make_key("PS256")
 MESSAGE = b"a signing input"
 
@@ -22,6 +23,8 @@ USABLE = [
     pytest.param(ED.jwk, {"EdDSA", "Ed25519"}, id="Ed25519"),
     pytest.param(ED.public(alg="Ed25519"), {"EdDSA", "Ed25519"}, id="Ed25519 under the name of RFC 9864"),
     pytest.param(ED.public(alg=None), {"EdDSA", "Ed25519"}, id="Ed25519 without alg"),
+    pytest.param(E448.jwk, {"EdDSA", "Ed448"}, id="Ed448 under the name of RFC 9864"),
+    pytest.param(E448.public(alg="EdDSA"), {"EdDSA", "Ed448"}, id="Ed448"),
     pytest.param(RSA.jwk, {"RS256"}, id="RSA for RS256"),
     pytest.param(PSS.public(alg="PS512"), {"PS512"}, id="RSA for PS512"),
     pytest.param(RSA.public(alg=None), RS_AND_PS, id="RSA without alg fits all of RS and PS"),
@@ -44,6 +47,8 @@ USABLE = [
 _N = RSA.private.public_key().public_numbers().n
 _Y = EC.private.public_key().public_numbers().y
 _P25519 = 2**255 - 19
+_P448 = 2**448 - 2**224 - 1
+_E448_POINT = E448.private.public_key().public_bytes_raw()
 
 UNUSABLE = [
     pytest.param({}, "kty", id="an empty object"),
@@ -67,7 +72,25 @@ UNUSABLE = [
     pytest.param(RSA.public(alg="RSA-OAEP"), "alg", id="an alg for encryption"),
     pytest.param(ED.public(kid=7), "kid", id="a kid that is a number"),
     pytest.param(ED.public(kid="k" * 257), "kid", id="a kid of 257 characters"),
-    pytest.param(make_key("Ed448").jwk, "curve", id="Ed448"),
+    pytest.param(E448.public(crv="Ed25519"), "x is not", id="an Ed448 point said to be Ed25519"),
+    pytest.param(E448.public(alg="Ed25519"), "alg", id="an Ed448 key for Ed25519"),
+    pytest.param(ED.public(alg="Ed448"), "alg", id="an Ed25519 key for Ed448"),
+    pytest.param(E448.public(x=b64(b"\x01" + b"\0" * 56)), "main group", id="the neutral point of Ed448"),
+    pytest.param(E448.public(x=b64(b"\0" * 57)), "main group", id="a point of order four of Ed448"),
+    pytest.param(
+        E448.public(x=b64((_P448 - 1).to_bytes(57, "little"))),
+        "main group",
+        id="a point of order two of Ed448",
+    ),
+    pytest.param(E448.public(x=b64((2).to_bytes(57, "little"))), "main group", id="Ed448 off the curve"),
+    pytest.param(
+        E448.public(x=b64(_E448_POINT[:56] + bytes([_E448_POINT[56] | 1]))),
+        "main group",
+        id="an Ed448 point spelt oddly",
+    ),
+    pytest.param(
+        E448.public(x=b64(_P448.to_bytes(57, "little"))), "main group", id="beyond the field of Ed448"
+    ),
     pytest.param(ED.public(crv="X25519"), "curve", id="a curve for key agreement"),
     pytest.param(make_key("ES256K").jwk, "curve", id="secp256k1"),
     pytest.param(EC.public(crv=["P-256"]), "curve", id="a crv that is a list"),

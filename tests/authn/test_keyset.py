@@ -66,10 +66,29 @@ def test_unusable_keys_are_skipped_one_by_one() -> None:
     keys = key_set({"keys": [make_key("HS256").jwk, ED.jwk, "no key", ED_2.public(use="enc"), RSA.jwk]})
     assert {key.kid for key in keys.keys} == {"ed", "rsa"}
     assert keys.skipped == (
-        "keys[0]: it is private or symmetric",
+        "key ed-2: its use is not sig",
+        "key key-1: it is private or symmetric",
         "keys[2]: it is not an object",
-        "keys[3]: its use is not sig",
     )
+
+
+NAMES = [
+    pytest.param({"kid": "a"}, "key a", id="a kid"),
+    pytest.param({}, "keys[0]", id="no kid"),
+    pytest.param({"kid": 7}, "keys[0]", id="a kid that is a number"),
+    pytest.param({"kid": "x" * 256}, "key " + "x" * 256, id="a long kid"),
+    pytest.param({"kid": "x" * 257}, "keys[0]", id="a kid too long for a log"),
+]
+
+
+@pytest.mark.parametrize(("odd", "name"), NAMES)
+def test_a_skipped_key_is_named(odd: dict[str, Any], name: str) -> None:
+    assert key_set(jwks(odd, ED)).skipped == (f"{name}: its kty is not supported",)
+
+
+def test_sets_are_equal_whatever_the_order_of_their_keys() -> None:
+    odd, odder = {"kid": "a", "kty": "new"}, {"kid": "b", "kty": "new"}
+    assert key_set(jwks(ED, odd, RSA, odder)) == key_set(jwks(odder, RSA, odd, ED))
 
 
 UNREADABLE = [

@@ -112,6 +112,48 @@ def test_where_only_this_machine_can_connect(listen, host, allowed):
     assert hosts(listen).allowed(host) is allowed
 
 
+ORIGINS = [
+    pytest.param(b"https://mcp.example.com", True, id="the resource's host"),
+    pytest.param(b"https://MCP.example.com:8443", True, id="in another case, on any port"),
+    pytest.param(b"http://mcp.example.com", True, id="over http"),
+    pytest.param(b"https://exact.example.com", True, id="the listed port, which https goes without"),
+    pytest.param(b"http://exact.example.com", False, id="http, which has another port"),
+    pytest.param(b"http://exact.example.com:443", True, id="the listed port over http"),
+    pytest.param(b"https://exact.example.com:8443", False, id="another than the listed port"),
+    pytest.param(b"https://[fd00::1]:8080", True, id="a listed IPv6 address"),
+    pytest.param(b"https://[fd00::2]", False, id="another IPv6 address"),
+    pytest.param(b"https://evil.example", False, id="another host"),
+    pytest.param(b"https://mcp.example.com.evil.example", False, id="the host as a prefix"),
+    pytest.param(b"https://evil.example#mcp.example.com", False, id="the host in a fragment"),
+    pytest.param(b"https://mcp.example.com@evil.example", False, id="the host as userinfo"),
+    pytest.param(b"https://evil.example\\.mcp.example.com", False, id="a backslash"),
+    pytest.param(b"https://mcp.example.com/", False, id="a path"),
+    pytest.param(b"https://mcp.example.com?", False, id="a query"),
+    pytest.param(b"https://mcp.example.com.", False, id="a final dot"),
+    pytest.param(b"https://mcp.example.com https://evil.example", False, id="two origins"),
+    pytest.param(b"https://mcp.example.com:", False, id="an empty port"),
+    pytest.param(b"mcp.example.com", False, id="no scheme"),
+    pytest.param(b"ftp://mcp.example.com", False, id="another scheme"),
+    pytest.param(b"chrome-extension://mcp.example.com", False, id="a browser extension"),
+    pytest.param(b"null", False, id="null"),
+    pytest.param(b"", False, id="nothing"),
+    pytest.param(b"https://", False, id="no host"),
+    pytest.param(b"https://mcp.example.com\xff", False, id="no ASCII"),
+    pytest.param(b"http://localhost", False, id="loopback where others can connect"),
+]
+
+
+@pytest.mark.parametrize(("origin", "known"), ORIGINS)
+def test_origins(origin, known):
+    assert hosts(ANYWHERE, listed=LISTED).has_origin(origin) is known
+
+
+def test_pages_of_this_machine_where_only_it_can_connect():
+    assert hosts().has_origin(b"http://localhost:3000")
+    assert hosts().has_origin(b"http://[::1]:3000")
+    assert not hosts().has_origin(b"http://evil.example:3000")
+
+
 def test_loopback_alone_where_nothing_is_named():
     known = hosts(resource=None)
     assert known.allowed(b"localhost")

@@ -4,13 +4,16 @@
 //   resources: resource indicator (RFC 8707) -> algorithm that its access tokens are signed with
 //   scope:     the scopes that every resource knows, separated by spaces
 //   client:    {id, secret} of the one client, which has the client credentials grant
+//   port:      where to listen; any free one where absent
+// Its keys change as rotating.mjs says.
 
 import { generateKeyPairSync } from "node:crypto";
-import { createServer } from "node:http";
 
 import { Provider, errors } from "oidc-provider";
 
-const { resources, scope, client } = JSON.parse(process.argv[2]);
+import { rotate } from "./rotating.mjs";
+
+const { resources, scope, client, port } = JSON.parse(process.argv[2]);
 
 const KEYS = {
   EdDSA: ["ed25519"],
@@ -18,14 +21,13 @@ const KEYS = {
   RS256: ["rsa", { modulusLength: 2048 }],
 };
 
-const keys = Object.entries(KEYS).map(([alg, kind]) => {
-  const { privateKey } = generateKeyPairSync(...kind);
-  return { ...privateKey.export({ format: "jwk" }), alg, use: "sig" };
-});
+const generate = (kid) =>
+  Object.entries(KEYS).map(([alg, kind]) => {
+    const { privateKey } = generateKeyPairSync(...kind);
+    return { ...privateKey.export({ format: "jwk" }), alg, use: "sig", kid: alg === "ES256" ? kid : `${kid}-${alg}` };
+  });
 
-const server = createServer();
-server.listen(0, "127.0.0.1", () => {
-  const issuer = `http://127.0.0.1:${server.address().port}`;
+function handle(issuer, keys) {
   const provider = new Provider(issuer, {
     jwks: { keys },
     scopes: scope.split(" "),
@@ -52,6 +54,7 @@ server.listen(0, "127.0.0.1", () => {
       },
     },
   });
-  server.on("request", provider.callback());
-  console.log(issuer);
-});
+  return provider.callback();
+}
+
+rotate(port ?? 0, generate, handle);

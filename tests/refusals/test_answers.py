@@ -120,6 +120,68 @@ def test_no_metadata_without_a_resource():
     assert lines == ALWAYS + b'WWW-Authenticate: Bearer scope="a"\r\n'
 
 
+PROOFS = ("ES256", "EdDSA")
+DPOP = b"WWW-Authenticate: DPoP " + METADATA + b', scope="a", algs="ES256 EdDSA"'
+BEARER = b"WWW-Authenticate: Bearer " + METADATA + b', scope="a"'
+
+CHALLENGES = [
+    pytest.param(
+        Deny(Reason.CREDENTIAL_MISSING), BEARER + b"\r\n" + DPOP + b"\r\n", id="no credential: both schemes"
+    ),
+    pytest.param(
+        Deny(Reason.TOKEN_EXPIRED),
+        BEARER
+        + b', error="invalid_token", error_description="The access token has expired."\r\n'
+        + DPOP
+        + b', error="invalid_token", error_description="The access token has expired."\r\n',
+        id="an expired token, under either scheme",
+    ),
+    pytest.param(
+        Deny(Reason.PROOF_INVALID, "the proof's htu is another"),
+        BEARER
+        + b', error="invalid_token",'
+        + b' error_description="The proof of possession is missing or not accepted."\r\n'
+        + DPOP
+        + b', error="invalid_dpop_proof",'
+        + b' error_description="The proof of possession is missing or not accepted."\r\n',
+        id="a proof that is not accepted",
+    ),
+    pytest.param(
+        Deny(Reason.PROOF_INVALID, lines=b"DPoP-Nonce: abc\r\n"),
+        DPOP
+        + b', error="use_dpop_nonce",'
+        + b' error_description="The proof of possession is missing or not accepted."\r\n'
+        + b"DPoP-Nonce: abc\r\n",
+        id="a proof without a nonce: DPoP alone, and the nonce",
+    ),
+    pytest.param(
+        Deny(Reason.SCOPE_INSUFFICIENT, needed=("a",)),
+        BEARER
+        + b', error="insufficient_scope", error_description="The access token lacks a scope."\r\n'
+        + DPOP
+        + b', error="insufficient_scope", error_description="The access token lacks a scope."\r\n',
+        id="a missing scope",
+    ),
+    pytest.param(Deny(Reason.ROUTE_UNMATCHED), b"", id="no challenge where none would help"),
+]
+
+
+@pytest.mark.parametrize(("deny", "lines"), CHALLENGES)
+def test_challenges_where_proofs_are_taken(deny, lines):
+    assert Refusals(RESOURCE, PROOFS).answer(deny, "4f2a", ("a",))[1] == ALWAYS + lines
+
+
+def test_without_proofs_a_refused_proof_is_a_refused_token():
+    lines = Refusals(RESOURCE).answer(Deny(Reason.PROOF_INVALID), "4f2a", ("a",))[1]
+    assert b"DPoP" not in lines
+    assert b'error="invalid_token"' in lines
+
+
+def test_the_refusals_own_lines_come_last():
+    deny = Deny(Reason.RATE_LIMITED, retry_after=7, lines=b"RateLimit: x\r\n")
+    assert Refusals(RESOURCE).answer(deny, "4f2a")[1] == ALWAYS + b"Retry-After: 7\r\nRateLimit: x\r\n"
+
+
 @pytest.mark.parametrize("reason", Reason)
 def test_nothing_of_the_caller_reaches_an_answer(reason):
     identity = Identity(

@@ -42,6 +42,16 @@ CHALLENGES = [
         id="what may not stand in a quoted string",
     ),
     pytest.param(
+        (URL, ("a",), None, "", ("ES256", "EdDSA")),
+        f'DPoP resource_metadata="{URL}", scope="a", algs="ES256 EdDSA"',
+        id="DPoP, with the algorithms of its proofs",
+    ),
+    pytest.param(
+        (None, (), "use_dpop_nonce", "Again.", ("EdDSA",)),
+        'DPoP algs="EdDSA", error="use_dpop_nonce", error_description="Again."',
+        id="DPoP, and a proof that is not accepted",
+    ),
+    pytest.param(
         ('https://h/"', ('a"b',), None, ""),
         'Bearer resource_metadata="https://h/?", scope="a?b"',
         id="quotes",

@@ -27,21 +27,31 @@ def test_location(resource, url):
 
 
 def metadata(
-    resource="https://mcp.example.com/public/mcp", issuers=("https://one.example", "https://two.example")
+    resource="https://mcp.example.com/public/mcp",
+    issuers=("https://one.example", "https://two.example"),
+    modes=("off", "off"),
+    proofs=(),
+    key_set=None,
 ):
+    trusted = [
+        {"issuer": issuer, "audience": "https://mcp.example.com", "dpop": {"mode": mode}}
+        for issuer, mode in zip(issuers, modes, strict=False)
+    ]
     return Metadata(
         Config.model_validate(
             {
                 "upstream": "http://127.0.0.1:8000",
                 "resource": resource,
-                "issuers": [{"issuer": issuer, "audience": "https://mcp.example.com"} for issuer in issuers],
+                "issuers": trusted,
                 "rules": [
                     {"path": "/healthz", "public": True},
                     {"path": "/a", "scopes": ["read", "offline_access"]},
                     {"path": "/b", "scopes": ["write"], "any_scopes": ["read", "admin"]},
                 ],
             }
-        )
+        ),
+        proofs,
+        key_set,
     )
 
 
@@ -84,6 +94,27 @@ def test_empty_lists_are_left_out():
     assert "authorization_servers" not in json.loads(body)
 
 
+PROOFS = ("ES256", "EdDSA")
+
+DPOP = [
+    pytest.param(("off", "off"), (), None, None, id="nobody's tokens"),
+    pytest.param(
+        ("optional", "off"), PROOFS, ["ES256", "EdDSA"], None, id="one issuer's tokens may be bound"
+    ),
+    pytest.param(
+        ("required", "off"), PROOFS, ["ES256", "EdDSA"], None, id="one issuer's tokens must be bound"
+    ),
+    pytest.param(("required", "required"), PROOFS, ["ES256", "EdDSA"], True, id="all tokens must be bound"),
+]
+
+
+@pytest.mark.parametrize(("modes", "proofs", "algorithms", "required"), DPOP)
+def test_dpop(modes, proofs, algorithms, required):
+    document = json.loads(metadata(modes=modes, proofs=proofs).find("GET", WELL_KNOWN)[2])
+    assert document.get("dpop_signing_alg_values_supported") == algorithms
+    assert document.get("dpop_bound_access_tokens_required") is required
+
+
 METHODS = [
     pytest.param(
         "HEAD",
@@ -107,6 +138,44 @@ def test_methods(method, status, line):
     assert line in lines
     assert b"Access-Control-Allow-Origin: *\r\n" in lines
     assert bool(body) is (method == "HEAD")
+
+
+KEYS = "/.well-known/keystile/jwks.json"
+KEY_SET = b'{"keys":[]}'
+
+KEY_SET_FOUND = [
+    pytest.param(KEYS, True, id="at its place"),
+    pytest.param(KEYS + "/", True, id="with a slash"),
+    pytest.param("/.well-known/keystile", False, id="above"),
+    pytest.param("/.well-known/keystile/jwks.json/x", False, id="below"),
+    pytest.param("/.well-known/keystile/JWKS.json", False, id="in another case"),
+    pytest.param("/public/mcp" + KEYS, False, id="below the resource"),
+]
+
+
+@pytest.mark.parametrize(("path", "found"), KEY_SET_FOUND)
+@pytest.mark.parametrize("resource", ["https://mcp.example.com/public/mcp", None])
+def test_where_the_key_set_is(resource, path, found):
+    answer = metadata(resource=resource, key_set=KEY_SET).find("GET", path)
+    assert (answer is not None) is found
+    assert answer is None or answer == (
+        200,
+        b"Content-Type: application/jwk-set+json\r\nCache-Control: public, max-age=300\r\nAccess-Control-Allow-Origin: *\r\n",
+        KEY_SET,
+    )
+
+
+@pytest.mark.parametrize(("method", "status", "_line"), METHODS)
+def test_methods_of_the_key_set(method, status, _line):
+    assert metadata(key_set=KEY_SET).find(method, KEYS)[0] == status
+
+
+def test_no_key_set_without_assertions():
+    assert metadata().find("GET", KEYS) is None
+
+
+def test_the_key_set_leaves_the_metadata_where_it_is():
+    assert metadata(key_set=KEY_SET).find("GET", WELL_KNOWN) == metadata().find("GET", WELL_KNOWN)
 
 
 def test_none_without_a_resource():

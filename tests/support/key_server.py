@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -53,14 +54,14 @@ class KeyServer:
 
 
 @contextlib.asynccontextmanager
-async def key_server() -> AsyncIterator[KeyServer]:
-    """Run a key server; requests that still hang at the end are cancelled."""
+async def key_server(tls: ssl.SSLContext | None = None) -> AsyncIterator[KeyServer]:
+    """Run a key server, over https where `tls` is given; requests that still hang at the end are cancelled."""
     server = KeyServer("")
     # `_answer` is the whole application: no router, no middleware.
     runner = web.ServerRunner(web.Server(server._answer), shutdown_timeout=0.1)  # type: ignore[arg-type] # it takes BaseRequest
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    server.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
+    server.url = f"{'https' if tls else 'http'}://127.0.0.1:{runner.addresses[0][1]}"
     try:
         yield server
     finally:
@@ -72,7 +73,7 @@ def document(content: bytes | dict[str, Any], **headers: str) -> Answer:
     body = content if isinstance(content, bytes) else json.dumps(content).encode()
 
     async def answer(_: web.Request) -> web.StreamResponse:
-        return web.Response(body=body, content_type="application/json", headers=headers)
+        return web.Response(body=body, headers={"Content-Type": "application/json", **headers})
 
     return answer
 

@@ -1,0 +1,203 @@
+"""Tokens that their issuer is asked about: one question at a time for each, and answers kept for a while.
+
+A thin shell around `introspection`: it knows when to ask, and whom. Whatever an endpoint does, nothing passes
+but what it said.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from cachetools import LRUCache
+from msgspec import Struct
+
+from proxy.authn.claims import Admitted, Expected, Refused
+from proxy.authn.introspection import (
+    AnswerError,
+    confirm,
+    expected_answer,
+    judge,
+    question,
+    read_answer,
+    stands_until,
+)
+from proxy.authn.keyset import KeySetError
+from proxy.authn.sources import web_of
+from proxy.model import Deny, Reason, Wait
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Mapping
+
+    from proxy.authn.fetch import Web
+    from proxy.authn.introspection import Said
+    from proxy.config import Introspection, Issuer
+    from proxy.model import Identity
+
+    Post = Callable[[str, bytes, Mapping[str, str]], Awaitable[bytes]]
+    """POSTs a body with these headers to a URL, and returns the body of a 200; all else is an exception."""
+
+# Nothing makes an inactive token active again; this is for the endpoint's peace (RFC 7662 section 4).
+_INACTIVE_STANDS = 10.0
+
+_log = structlog.get_logger()
+
+
+class _Answer(Struct, frozen=True):
+    """What the endpoint said, None of a token that is not active; to be used until `until` (Unix seconds)."""
+
+    said: Said | None
+    until: float
+
+    def __repr__(self) -> str:
+        """Say nothing: it is about a person, or its machine."""
+        return "<_Answer>"
+
+
+class Introspector:
+    """Asks one issuer's endpoint.
+
+    `clock` gives Unix seconds. Each of the two caches holds at most `size` answers: made-up tokens must not
+    push out the honest ones.
+    """
+
+    def __init__(
+        self,
+        issuer: Issuer,
+        endpoint: Introspection,
+        post: Post,
+        clock: Callable[[], float],
+        size: int = 10_000,
+    ) -> None:
+        self._issuer = issuer.issuer
+        self._endpoint = endpoint
+        self._post = post
+        self._clock = clock
+        self._token_expected = Expected.of(issuer)
+        self._answer_expected = expected_answer(self._token_expected)
+        self._active: LRUCache[bytes, _Answer] = LRUCache(size)
+        self._inactive: LRUCache[bytes, _Answer] = LRUCache(size)
+        self._under_way: dict[bytes, asyncio.Task[_Answer | None]] = {}
+        self._problem: str | None = None
+
+    def check(self, token: bytes, now: float) -> Generator[Wait, Any, tuple[Admitted | Refused, float]]:
+        """Judge an opaque token at `now` (Unix seconds), and say until when that may be used again."""
+        answer, now = yield from self._answer(token, now)
+        if answer is None:
+            return self._unavailable(None), now
+        if answer.said is None:
+            return _inactive(None), answer.until
+        return judge(self._answer_expected, answer.said, answer.until, now), answer.until
+
+    def confirm(
+        self, token: bytes, identity: Identity, now: float
+    ) -> Generator[Wait, Any, tuple[Admitted | Refused, float]]:
+        """As `check`, of a JWT that was verified to speak for `identity` (`introspection.mode: always`)."""
+        answer, now = yield from self._answer(token, now)
+        if answer is None:
+            return self._unavailable(identity), now
+        if answer.said is None:
+            return _inactive(identity), answer.until
+        return confirm(self._token_expected, identity, answer.said, now), answer.until
+
+    async def close(self) -> None:
+        """Stop every question."""
+        tasks = list(self._under_way.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _answer(self, token: bytes, now: float) -> Generator[Wait, Any, tuple[_Answer | None, float]]:
+        """Find or fetch the answer; None: there is none to be had. The time comes back with it."""
+        digest = sha256(token).digest()
+        for cache in (self._active, self._inactive):
+            known = cache.get(digest)
+            if known is not None and now < known.until:
+                return known, now
+        answer = yield Wait(partial(self._asked, digest, token))
+        return answer, self._clock()
+
+    async def _asked(self, digest: bytes, token: bytes) -> _Answer | None:
+        """Ask once for everybody who asks about this token meanwhile."""
+        task = self._under_way.get(digest)
+        if task is None:
+            task = self._under_way[digest] = asyncio.create_task(self._ask(digest, token))
+            task.add_done_callback(lambda _: self._under_way.pop(digest))
+        # Whoever stops waiting ends its own wait, not everybody's question.
+        return await asyncio.shield(task)
+
+    async def _ask(self, digest: bytes, token: bytes) -> _Answer | None:
+        asked_at = self._clock()
+        try:
+            async with asyncio.timeout(self._endpoint.timeout):
+                document = await self._post(self._endpoint.url, *question(self._endpoint, token))
+            said = read_answer(document)
+        except Exception as error:  # noqa: BLE001 - whatever an endpoint does, nothing passes
+            self._tell(_problem(error))
+            return None
+        self._tell(None)
+        if said is None:
+            answer = self._inactive[digest] = _Answer(None, asked_at + _INACTIVE_STANDS)
+            self._active.pop(digest, None)
+        else:
+            answer = self._active[digest] = _Answer(said, stands_until(said, asked_at))
+        return answer
+
+    def _unavailable(self, identity: Identity | None) -> Refused:
+        detail = "the issuer's introspection endpoint gave no answer"
+        return Refused(Deny(Reason.INTROSPECTION_UNAVAILABLE, detail), identity)
+
+    def _tell(self, problem: str | None) -> None:
+        """Log a problem when it comes, and its end; not once for each request that it hits."""
+        if problem == self._problem:
+            return
+        self._problem = problem
+        if problem is None:
+            _log.info("introspection_works", issuer=self._issuer)
+        else:
+            _log.warning("introspection_failed", issuer=self._issuer, problem=problem)
+
+
+class Introspectors:
+    """The introspector of each issuer that has one, by issuer. `clock` gives Unix seconds."""
+
+    def __init__(self, issuers: Iterable[Issuer], clock: Callable[[], float]) -> None:
+        self._introspectors: dict[str, Introspector] = {}
+        self._webs: list[Web] = []
+        for issuer in issuers:
+            if issuer.introspection is not None:
+                # Apart from what fetches keys: a slow endpoint must not use up those connections.
+                web = web_of(issuer)
+                self._webs.append(web)
+                post = partial(web.post, insecure=issuer.allow_insecure)
+                self._introspectors[issuer.issuer] = Introspector(issuer, issuer.introspection, post, clock)
+
+    def __iter__(self) -> Iterator[Introspector]:
+        return iter(self._introspectors.values())
+
+    def get(self, issuer: str) -> Introspector | None:
+        """Return the issuer's introspector, if it has one."""
+        return self._introspectors.get(issuer)
+
+    async def close(self) -> None:
+        """Stop every question and close every connection."""
+        for introspector in self:
+            await introspector.close()
+        for web in self._webs:
+            await web.close()
+
+
+def _inactive(identity: Identity | None) -> Refused:
+    return Refused(Deny(Reason.TOKEN_INACTIVE, "the issuer says that the token is not active"), identity)
+
+
+def _problem(error: Exception) -> str:
+    if isinstance(error, AnswerError | KeySetError):
+        return str(error)
+    if isinstance(error, TimeoutError):
+        return "the endpoint took too long"
+    # Foreign texts may quote what was asked or answered.
+    return type(error).__name__

@@ -1,0 +1,168 @@
+"""Rates in a real Redis: counted together, kept no longer than needed, counted alone while it is away."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+import redis.asyncio
+from structlog.testing import capture_logs
+
+from proxy.authz import Router
+from proxy.authz.rates_redis import SharedRates
+from proxy.config import Rule
+from proxy.model import Caller, Identity, Reason
+from tests.support.redis_server import redis_server
+from tests.support.steps import driven, straight
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from proxy.authz import Route
+    from proxy.model import Deny
+    from tests.support.redis_server import Redis as Server
+
+NOW = 1_800_000_000.0
+ALICE = Caller(Identity("alice", "https://one.example", (), (), {}, NOW + 600), frozenset(), b"", b"")
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[Server]:
+    async with redis_server(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+async def client(server: Server) -> AsyncIterator[redis.asyncio.Redis]:
+    async with redis.asyncio.Redis.from_url(server.url) as made:
+        yield made
+
+
+def route(rate: object, name: str = "api") -> Route:
+    return Router([Rule(path="/", name=name, rate=rate)]).find("GET", b"", "/")
+
+
+async def ask(
+    rates: SharedRates, at: Route, who: Caller | None = ALICE, client: str = "", now: float = NOW
+) -> Deny | None:
+    return await driven(rates.judge(at, who, client, now))
+
+
+async def test_all_count_together(client: redis.asyncio.Redis) -> None:
+    here, there, at = SharedRates(client), SharedRates(client), route("2/h")
+    assert await ask(here, at) is None
+    assert await ask(there, at) is None
+    for rates in (here, there):
+        deny = await ask(rates, at)
+        assert deny is not None
+        assert (deny.reason, deny.caller) == (Reason.RATE_LIMITED, ALICE)
+        assert deny.retry_after in {1799, 1800}
+        assert deny.lines.startswith(b'RateLimit-Policy: "api";q=2;w=3600\r\nRateLimit: "api";r=0;t=')
+
+
+async def test_each_caller_and_each_rule_counts_for_itself(client: redis.asyncio.Redis) -> None:
+    rates = SharedRates(client)
+    one, other = route("1/h", "one"), route("1/h", "other")
+    assert await ask(rates, one) is None
+    assert await ask(rates, other) is None
+    assert await ask(rates, one, None, "192.0.2.1") is None
+    assert await ask(rates, one, None, "2001:db8::1") is None
+    assert await ask(rates, one, None, "2001:db8::2") is not None
+    assert await ask(rates, one) is not None
+    assert sorted(await client.keys()) == [
+        b"keystile:rate:one\n\n192.0.2.1",
+        b"keystile:rate:one\n\n2001:0db8:0000:0000",
+        b"keystile:rate:one\nhttps://one.example\nalice",
+        b"keystile:rate:other\nhttps://one.example\nalice",
+    ]
+
+
+async def test_requests_at_the_same_time_are_counted_one_by_one(client: redis.asyncio.Redis) -> None:
+    rates, at = SharedRates(client), route("20/h")
+    passed = await asyncio.gather(*(ask(rates, at) for _ in range(50)))
+    assert passed.count(None) == 20
+
+
+async def test_it_is_kept_until_the_whole_burst_is_there_again(client: redis.asyncio.Redis) -> None:
+    rates, at = SharedRates(client), route({"limit": "1/m", "burst": "10"})
+    for seconds in (60, 120, 180):
+        await ask(rates, at)
+        left = await client.pttl("keystile:rate:api\nhttps://one.example\nalice")
+        assert seconds * 1000 - 5000 < left <= seconds * 1000
+
+
+async def test_the_time_is_redis_own(client: redis.asyncio.Redis) -> None:
+    rates, at = SharedRates(client), route("1/h")
+    assert await ask(rates, at, now=NOW) is None
+    assert await ask(rates, at, now=NOW + 86400) is not None
+
+
+async def test_a_clock_that_was_set_back_locks_nobody_out(client: redis.asyncio.Redis) -> None:
+    rates, at = SharedRates(client), route("3600/h")
+    seconds, _ = await client.time()
+    await client.set("keystile:rate:api\nhttps://one.example\nalice", (seconds + 10**7) * 10**6)
+    deny = await ask(rates, at)
+    assert deny is not None
+    assert deny.retry_after == 1
+    assert int(await client.get("keystile:rate:api\nhttps://one.example\nalice")) < (seconds + 3700) * 10**6
+
+
+async def test_a_rate_that_is_hardly_one(client: redis.asyncio.Redis) -> None:
+    rates, at = SharedRates(client), route({"limit": "1/d", "burst": "999999999"})
+    for _ in range(3):
+        assert await ask(rates, at) is None
+
+
+async def test_a_rule_without_a_rate_asks_nobody(client: redis.asyncio.Redis) -> None:
+    found = Router([Rule(path="/")]).find("GET", b"", "/")
+    assert straight(SharedRates(client).judge(found, ALICE, "", NOW)) is None
+
+
+async def test_while_redis_is_away_each_process_counts_alone(
+    server: Server, client: redis.asyncio.Redis
+) -> None:
+    rates, at = SharedRates(client), route("1/h")
+    assert await ask(rates, at) is None
+    with capture_logs() as lines:
+        await server.stop()
+        assert await ask(rates, at) is None
+        # Nobody waits for what has just failed.
+        assert straight(rates.judge(at, ALICE, "", NOW + 0.9)) is not None
+        # Later, one request tries, and the others do not.
+        trial = rates.judge(at, ALICE, "", NOW + 1.1)
+        wait = next(trial)
+        assert straight(rates.judge(at, ALICE, "", NOW + 1.1)) is not None
+        with pytest.raises(StopIteration) as ended:
+            trial.send(await wait.call())
+        assert ended.value.value is not None
+        await server.start()
+        assert straight(rates.judge(at, ALICE, "", NOW + 1.2)) is not None
+        # It has forgotten everything, and its script too.
+        assert await ask(rates, at, now=NOW + 2.2) is None
+        assert await ask(rates, at, now=NOW + 2.2) is not None
+    assert [line["event"] for line in lines] == ["rates_counted_alone", "rates_counted_together"]
+    assert "alice" not in str(lines)
+
+
+async def test_a_clock_that_was_set_back_does_not_keep_redis_away(
+    server: Server, client: redis.asyncio.Redis
+) -> None:
+    rates, at = SharedRates(client), route("1/h")
+    await server.stop()
+    assert await ask(rates, at) is None
+    await server.start()
+    assert await ask(rates, at, now=NOW - 3600) is None
+    assert await client.dbsize() == 1
+
+
+async def test_a_redis_that_stalls_holds_nobody_up_for_long(
+    server: Server, client: redis.asyncio.Redis
+) -> None:
+    rates, at = SharedRates(client), route("1/h")
+    assert await ask(rates, at) is None
+    async with redis.asyncio.Redis.from_url(server.url) as other:
+        await other.client_pause(1000)
+        assert await ask(rates, at) is None
+        assert await ask(rates, at) is not None
