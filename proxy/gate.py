@@ -14,37 +14,56 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from proxy.audit import fragment
+from proxy.authn import Credential, proof_algorithms
 from proxy.authn import credential as read_credential
-from proxy.authn import proof_algorithms
-from proxy.authz import Hosts, Router, canonical, expand, judge
+from proxy.authz import Hosts, Router, canonical, expand, judge, passes
 from proxy.model import Caller, Deny, Forward, Note, Opening, Peer, Reason, Reply, RequestHead
 from proxy.refusals import Metadata, Refusals
-from proxy.wire import RequestLines, identity_lines
+from proxy.wire import RequestLines, credential_lines, identity_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator, Mapping
+    from typing import Any, Literal
 
     from proxy.audit import AccessLog
-    from proxy.authn import Proofs, Verifier
+    from proxy.authn import Assertions, Proofs, Verifier
+    from proxy.authz import Rates, Route
     from proxy.config import Config
-    from proxy.model import Closing, Identity, Judgement
+    from proxy.model import Closing, Identity, Judgement, Wait
     from proxy.wire import Forwarding
+
+    _StandIn = Literal["basic", "cookie"]
+    """A credential of the upstream's own login."""
 
 _TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,64}")
 _METHOD_NOT_ALLOWED = 405
 _TRACESTATE = frozenset({b"tracestate"})
 _NOTHING = frozenset[bytes]()
+_AUTHORIZATION = frozenset({b"authorization"})
+_NO_STATUS: Mapping[int, Reason] = {}
+# An upstream that refuses our own credential tells the client nothing that it could act upon.
+_REFUSED_CREDENTIAL: Mapping[int, Reason] = {401: Reason.UPSTREAM_CREDENTIAL_REFUSED}
 
 
 class Gate:
     """The `Gatekeeper` of a configuration."""
 
     def __init__(
-        self, config: Config, verifier: Verifier, proofs: Proofs, log: AccessLog, forwarding: Forwarding
+        self,
+        config: Config,
+        verifier: Verifier,
+        proofs: Proofs,
+        rates: Rates,
+        log: AccessLog,
+        forwarding: Forwarding,
+        *,
+        assertions: Assertions | None = None,
     ) -> None:
         self._verifier = verifier
         self._proofs = proofs
+        self._rates = rates
+        self._assertions = assertions
         self._log = log
         self._forwarding = forwarding
         self._refuses_when_full = config.log.refuse_when_full
@@ -55,6 +74,8 @@ class Gate:
         self._metadata = Metadata(config, algorithms)
         self._refusals = Refusals(config.resource, algorithms)
         self._lines = RequestLines(config)
+        self._basic_lines = RequestLines(config, keeps=_AUTHORIZATION)
+        self._credentials = credential_lines(config.upstream.headers)
         # Unique across processes by the prefix, within one by the count: no request waits for randomness.
         self._prefix = secrets.token_hex(8)
         self._count = count()
@@ -83,35 +104,31 @@ class Gate:
         credential = read_credential(
             head.fields.get(b"authorization"), repeated=b"authorization" in head.repeated
         )
-        if credential is None and not (route is not None and route.public):
-            credential = Deny(Reason.CREDENTIAL_MISSING, "the request has no bearer token")
-        if isinstance(credential, Deny):
-            return self._refuse(opening, credential)
-        caller = None
-        if credential is not None:
+        stand_in: _StandIn | None = None
+        if isinstance(credential, Credential):
             caller = self._verifier.cached(credential.token, now)
-            if caller is None:
-                verified = yield from self._verifier.verify(credential.token, now)
-                if isinstance(verified, Deny):
-                    return self._refuse(opening, verified)
-                caller = verified
-            if self._proofs.concern(credential, caller.identity):
-                unproved = yield from self._proofs.judge(head, credential, caller, now)
-                if unproved is not None:
-                    return self._refuse(opening, unproved)
-        opening.caller = caller
+            if caller is None or self._proofs.concern(credential, caller.identity):
+                settled = yield from self._authenticated(head, credential, caller, now)
+                if isinstance(settled, Deny):
+                    return self._refuse(opening, settled)
+                caller = settled
+            opening.caller = caller
+        else:
+            found = self._without_token(head, route, credential)
+            if isinstance(found, Deny):
+                return self._refuse(opening, found)
+            stand_in = found
 
         # Only now: without a token nobody learns which paths there are.
         if route is None:
             return self._refuse(opening, Deny(Reason.ROUTE_UNMATCHED, "no rule matches this path and method"))
-        refused = judge(route, caller) if caller is not None else None
+        refused = judge(route, opening.caller) if opening.caller is not None else None
+        if refused is None and route.rate is not None:
+            refused = yield from self._rates.judge(route, opening.caller, opening.client, now)
         if refused is not None:
             return self._refuse(opening, refused)
-
         opening.decision = "allow"
-        if route.public:
-            opening.reason = Note.PUBLIC
-        return Forward(self._outgoing(head, caller, added), opening)
+        return self._forward(head, route, opening, stand_in, added, now)
 
     def fault(self, reason: Reason, seen: Opening | RequestHead | Peer, now: float) -> Reply:
         """Word the answer to a request that failed on the wire."""
@@ -160,12 +177,59 @@ class Gate:
             forwarding,
         )
 
-    def _outgoing(self, head: RequestHead, caller: Caller | None, added: bytes) -> bytes:
+    def _authenticated(
+        self, head: RequestHead, credential: Credential, caller: Caller | None, now: float
+    ) -> Generator[Wait, Any, Caller | Deny]:
+        """Verify a token that is not cached (`caller` is None), and the proof that it may need."""
+        if caller is None:
+            verified = yield from self._verifier.verify(credential.token, now)
+            if isinstance(verified, Deny):
+                return verified
+            caller = verified
+        unproved = None
+        if self._proofs.concern(credential, caller.identity):
+            unproved = yield from self._proofs.judge(head, credential, caller, now)
+        return unproved or caller
+
+    def _without_token(
+        self, head: RequestHead, route: Route | None, read: Deny | None
+    ) -> _StandIn | Deny | None:
+        """What stands in for a token, None where none is needed; `read` is why what came is none."""
+        if read is not None and read.reason is not Reason.CREDENTIAL_MISSING:
+            return read
+        if route is not None and route.passthrough is not None:
+            return passes(route.passthrough, head, self._hosts)
+        if route is not None and route.public:
+            return read
+        return read or Deny(Reason.CREDENTIAL_MISSING, "the request has no bearer token")
+
+    def _forward(
+        self,
+        head: RequestHead,
+        route: Route,
+        opening: Opening,
+        stand_in: _StandIn | None,
+        added: bytes,
+        now: float,
+    ) -> Forward:
         """The head for the upstream: what came, less what must not pass, plus who is calling."""
-        identity = b"" if caller is None else caller.lines
+        caller, lines, unfit = opening.caller, self._lines, _NO_STATUS
+        if route.public:
+            opening.reason = Note.PUBLIC
+        if caller is not None:
+            added = caller.lines + added
+            if self._assertions is not None:
+                added += self._assertions.line(caller.identity, opening.request_id, now)
+            # The upstream's trust is for identities that were verified, and only where one was asked for.
+            if self._credentials and not route.public:
+                added, unfit = added + self._credentials, _REFUSED_CREDENTIAL
+        elif stand_in is not None:
+            opening.reason = Note.LEGACY_PASSTHROUGH
+            lines = self._basic_lines if stand_in == "basic" else lines
         # A tracestate without its traceparent belongs to no trace (W3C Trace Context 3.3).
         orphan = b"tracestate" in head.fields and _trace(head) is None
-        return self._lines.head(head, identity + added, dropping=_TRACESTATE if orphan else _NOTHING)
+        dropping = _TRACESTATE if orphan else _NOTHING
+        return Forward(lines.head(head, added, dropping=dropping), opening, unfit)
 
     def _publish(self, opening: Opening, document: tuple[int, bytes, bytes]) -> Reply:
         """Answer with a well-known document, which is everybody's to read."""

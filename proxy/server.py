@@ -14,14 +14,17 @@ import structlog
 
 from proxy.audit import AccessLog
 from proxy.authn import (
+    Assertions,
     Introspectors,
     Proofs,
     SharedProofs,
     UsedProofs,
     Verifier,
+    assertion_key,
     key_sources,
     revocation_source,
 )
+from proxy.authz import OwnRates, SharedRates
 from proxy.gate import Gate, dress
 from proxy.model import Note
 from proxy.wire import Forwarding, Wire
@@ -61,7 +64,10 @@ class Gatehouse:
         )
         used = UsedProofs() if self._redis is None else SharedProofs(self._redis)
         proofs = Proofs(config.issuers, config.resource, used, secrets.token_bytes(32))
-        self.gate = Gate(config, self.verifier, proofs, log, forwarding)
+        rates = OwnRates() if self._redis is None else SharedRates(self._redis)
+        signing = config.assertion
+        assertions = None if signing is None else Assertions(signing, assertion_key(signing.key))
+        self.gate = Gate(config, self.verifier, proofs, rates, log, forwarding, assertions=assertions)
 
     async def start(self) -> None:
         """Read what lies here, and begin to fetch the rest.

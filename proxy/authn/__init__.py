@@ -7,6 +7,8 @@ the cache of verified tokens. `proofs` judges what a bound token must bring besi
 the wire.
 """
 
+from proxy.authn.assertion import Assertions
+from proxy.authn.assertion_key import assertion_key
 from proxy.authn.credential import Credential, credential
 from proxy.authn.dpop import proof_algorithms
 from proxy.authn.introspector import Introspectors
@@ -21,6 +23,7 @@ from proxy.authn.sources import KeySources, key_sources
 from proxy.authn.tokens import Verifier
 
 __all__ = [
+    "Assertions",
     "Credential",
     "Introspectors",
     "KeySetError",
@@ -31,6 +34,7 @@ __all__ = [
     "SharedProofs",
     "UsedProofs",
     "Verifier",
+    "assertion_key",
     "credential",
     "key_sources",
     "proof_algorithms",

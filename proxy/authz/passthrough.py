@@ -87,7 +87,7 @@ def _has_cookie(value: bytes, names: frozenset[bytes]) -> bool:
     seen: dict[bytes, list[bytes]] = {}
     for pair in value.split(b";"):
         name, _, content = pair.partition(b"=")
-        seen.setdefault(name.strip(b" \t"), []).append(content.strip(b" \t"))
+        seen.setdefault(name.strip(b" \t"), []).append(content)
     return any(
         len(values) == 1 and _COOKIE_VALUE.fullmatch(values[0])
         for name, values in seen.items()

@@ -29,7 +29,7 @@ _PATIENCE = 0.25
 # After a failure nobody waits for Redis for this long, then one request tries it.
 _PAUSE = 1.0
 
-# `gcra` once more. %.0f, because Lua would write large numbers with an exponent.
+# `gcra` once more.
 _SCRIPT = """
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
@@ -38,8 +38,7 @@ local tat = tonumber(redis.call('GET', KEYS[1]) or 0)
 tat = math.min(math.max(tat, now), now + slack + interval)
 local wait = math.max(tat - now - slack, 0)
 if wait == 0 then tat = tat + interval end
-local kept = math.ceil((tat - now) / 1000)
-redis.call('SET', KEYS[1], string.format('%.0f', tat), 'PX', string.format('%.0f', kept))
+redis.call('SET', KEYS[1], tat, 'PX', math.ceil((tat - now) / 1000))
 return wait
 """
 

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pydantic import SecretStr
+
     from proxy.config import Config
     from proxy.model import Identity, Reply, RequestHead
     from proxy.wire.heads import ResponseHead
@@ -72,6 +74,11 @@ def identity_lines(headers: Mapping[str, str], identity: Identity) -> bytes:
     }
     lines = ((name, said[member]) for name, member in headers.items())
     return "".join(f"{name}: {value}\r\n" for name, value in lines if value is not None).encode()
+
+
+def credential_lines(headers: Mapping[str, SecretStr]) -> bytes:
+    """The upstream's own credentials as header lines; they are secret, and belong in no log."""
+    return "".join(f"{name}: {value.get_secret_value()}\r\n" for name, value in headers.items()).encode()
 
 
 def named_by_connection(value: bytes) -> frozenset[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 
 import pytest
@@ -56,6 +57,16 @@ REFUSED = [
     pytest.param(pem(KEY, form=PrivateFormat.OpenSSH), id="a key in OpenSSH's own format"),
     pytest.param(
         KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo), id="a public key"
+    ),
+    pytest.param(
+        b"-----BEGIN PRIVATE KEY-----\n"
+        + base64.b64encode(
+            KEY.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()).replace(
+                b"\x2b\x65\x70", b"\x2b\x65\x01"
+            )
+        )
+        + b"\n-----END PRIVATE KEY-----\n",
+        id="a kind of key that nobody knows",
     ),
     pytest.param(pem(ed448.Ed448PrivateKey.generate()), id="Ed448"),
     pytest.param(pem(ec.generate_private_key(ec.SECP256R1())), id="ECDSA"),

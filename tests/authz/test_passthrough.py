@@ -104,6 +104,8 @@ COOKIES = [
     pytest.param(b'sessionid=""', MISSING, id="an empty value in quotes"),
     pytest.param(b'sessionid="abc', MISSING, id="half a quote"),
     pytest.param(b"sessionid=a b", MISSING, id="a space inside"),
+    pytest.param(b"sessionid= abc", MISSING, id="a space before the value"),
+    pytest.param(b"sessionid=abc ; theme=dark", MISSING, id="a space behind the value"),
     pytest.param(b"sessionid=a,b", MISSING, id="a comma inside"),
     pytest.param(b"sessionid=a\\b", MISSING, id="a backslash inside"),
     pytest.param(b"sessionid=a\xffb", MISSING, id="a byte beyond ASCII"),

@@ -93,6 +93,14 @@ async def test_it_is_kept_until_the_whole_burst_is_there_again(client: redis.asy
         assert seconds * 1000 - 5000 < left <= seconds * 1000
 
 
+async def test_a_refused_request_counts_for_nothing(client: redis.asyncio.Redis) -> None:
+    rates, at = SharedRates(client), route("1/h")
+    assert await ask(rates, at) is None
+    before = await client.get("keystile:rate:api\nhttps://one.example\nalice")
+    assert await ask(rates, at) is not None
+    assert await client.get("keystile:rate:api\nhttps://one.example\nalice") == before
+
+
 async def test_the_time_is_redis_own(client: redis.asyncio.Redis) -> None:
     rates, at = SharedRates(client), route("1/h")
     assert await ask(rates, at, now=NOW) is None
