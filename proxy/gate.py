@@ -71,7 +71,8 @@ class Gate:
         self._router = Router(config.rules, config.issuers, config.scopes)
         self._hosts = Hosts(config)
         algorithms = proof_algorithms(config.issuers)
-        self._metadata = Metadata(config, algorithms)
+        key_set = None if assertions is None else assertions.key_set
+        self._metadata = Metadata(config, algorithms, key_set)
         self._refusals = Refusals(config.resource, algorithms)
         self._lines = RequestLines(config)
         self._basic_lines = RequestLines(config, keeps=_AUTHORIZATION)

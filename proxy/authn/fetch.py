@@ -116,7 +116,6 @@ class Web:
                 ),
                 auto_decompress=False,
                 cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=aiohttp.ClientTimeout(total=None),
                 trust_env=False,
             )
         return self._session

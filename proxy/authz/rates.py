@@ -128,11 +128,11 @@ class OwnRates:
                 return
             seen, who = self._next[0]
             tat, full = self._tats[who], len(self._tats) >= self._limit
-            if tat > now and not full:
-                return
-            if tat != seen and look < _LOOKS - 1:
+            if tat > now and tat != seen and look < _LOOKS - 1:
                 heapreplace(self._next, (tat, who))
-            elif tat <= now or full:
+            elif tat > now and not full:
+                return
+            else:
                 heappop(self._next)
                 del self._tats[who]
 

@@ -292,12 +292,13 @@ async def test_a_ca_that_cannot_be_read_is_named(tmp_path: Path, content: str | 
 
 
 async def test_requests_carry_no_cookie_and_take_no_proxy(
-    server: KeyServer, web: Web, monkeypatch: pytest.MonkeyPatch
+    server: KeyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     monkeypatch.setenv("no_proxy", "")
     server.serve(document(jwks(KEY), **{"Set-Cookie": "a=b"}))
-    for _ in range(2):
-        await fetched(web, server.jwks_url)
+    async with named(keys="127.0.0.1") as web:
+        for _ in range(2):
+            assert await fetched(web, server.jwks_url.replace("127.0.0.1", "keys"), insecure=True) == {"k"}
     assert ["Cookie" in request.headers for request in server.asked] == [False, False]
     assert server.asked[0].headers["Accept-Encoding"] == "identity"

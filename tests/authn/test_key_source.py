@@ -110,11 +110,11 @@ async def test_a_kid_that_comes_in_the_cooldown_may_be_the_newest_key(
         assert await ask(sources, clock, "made up") == UNKNOWN
         before = server.fetches
         server.serve(ROTATED)
-        clock.now += 9.5
+        clock.now += 10
         for _ in range(2):
             refused = await answer(sources, clock, "new")
             assert isinstance(refused, Deny)
-            assert (refused.reason, refused.retry_after) == (UNAVAILABLE, 21)
+            assert (refused.reason, refused.retry_after) == (UNAVAILABLE, 20)
         assert server.fetches == before
         clock.now += refused.retry_after
         assert await ask(sources, clock, "new") == "new"
@@ -315,6 +315,17 @@ async def test_a_failed_start_is_tried_again_after_the_cooldown(server: KeyServe
         server.serve(GOOD)
         await server.fetched(server.fetches + 1)
         assert await ask(sources, clock, "old") == "old"
+
+
+async def test_a_token_that_waits_for_a_fetch_that_fails_makes_no_other(
+    server: KeyServer, clock: Clock
+) -> None:
+    server.serve(status(500))
+    async with started(clock, issuer(server.jwks_url)) as sources:
+        refused = await answer(sources, clock, "old")
+        assert isinstance(refused, Deny)
+        assert (refused.reason, refused.retry_after) == (UNAVAILABLE, 30)
+        assert server.fetches == 1
 
 
 async def test_while_the_issuer_fails_time_alone_asks_again(server: KeyServer, clock: Clock) -> None:

@@ -99,6 +99,15 @@ def test_made_up_kids_push_out_the_oldest_and_none_is_answered_untruly() -> None
     assert not cache.is_answered("EdDSA", "a", NOW)
 
 
+def test_a_kid_that_is_new_again_is_not_the_oldest() -> None:
+    cache = NegativeCache(2)
+    answered(cache, "a", "b")
+    cache.is_answered("EdDSA", "a", UNTIL)
+    cache.is_answered("EdDSA", "c", UNTIL)
+    cache.succeed(cache.begin(), UNTIL + 30)
+    assert cache.is_answered("EdDSA", "a", UNTIL)
+
+
 def test_an_honest_kid_is_kept_while_others_come_in_bounds() -> None:
     cache = NegativeCache(3)
     answered(cache, "a", "b", "c")

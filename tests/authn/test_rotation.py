@@ -11,7 +11,7 @@ import pytest
 
 from proxy.authn import Verifier
 from proxy.model import Caller, Reason
-from tests.support.key_server import KeyServer, document, key_server, never, status
+from tests.support.key_server import KeyServer, after, document, key_server, never, status
 from tests.support.keys import SigningKey, claims_like_agentlair, jwks, make_key, sign_token
 from tests.support.sources import ISSUER, OTHER, Clock, issuer, started
 from tests.support.steps import driven, straight
@@ -72,6 +72,17 @@ async def test_a_rotation_with_overlap_refuses_nobody() -> None:
         assert await at.verify(NEW) == "new"
         assert await at.verify(OLD) == "cached"
         assert at.servers[0].fetches == 2
+
+
+async def test_a_new_key_is_asked_for_behind_a_fetch_that_was_under_way() -> None:
+    opened = asyncio.Event()
+    async with edge(after(opened, document(jwks(OLD)))) as at:
+        await at.servers[0].fetched(1)
+        waiting = asyncio.create_task(at.verify(NEW))
+        await asyncio.sleep(0)
+        at.servers[0].serve(document(jwks(NEW, OLD)))
+        opened.set()
+        assert await waiting == "new"
 
 
 async def test_a_rotation_without_overlap_ends_the_old_key_with_its_cached_tokens() -> None:

@@ -77,6 +77,23 @@ async def test_an_issuers_own_ca_is_used(clock: Clock, tmp_path: Path) -> None:
             assert await ask(sources, clock, "old", OTHER) == UNAVAILABLE
 
 
+PERMISSIONS = [
+    pytest.param({}, "neither https nor http to this machine", id="plain http"),
+    pytest.param({"allow_insecure": True}, "allow_link_local", id="a metadata service"),
+]
+
+
+@pytest.mark.parametrize(("settings", "why"), PERMISSIONS)
+@pytest.mark.parametrize("jwks_url", ["http://169.254.169.254/jwks.json", None])
+async def test_each_permission_is_its_own(
+    clock: Clock, jwks_url: str | None, settings: dict[str, bool], why: str
+) -> None:
+    with capture_logs() as lines:
+        async with started(clock, issuer(jwks_url, "http://169.254.169.254", **settings)) as sources:
+            assert await ask(sources, clock, "old", "http://169.254.169.254") == UNAVAILABLE
+    assert why in lines[0]["problem"]
+
+
 async def test_link_local_addresses_take_permission(clock: Clock) -> None:
     url = "https://169.254.169.254/jwks.json"
     with capture_logs() as lines:

@@ -265,6 +265,20 @@ def test_what_tells_nothing_any_more_is_forgotten_by_and_by():
     assert len(rates._tats) == len(rates._next) == 20
 
 
+def test_a_busy_caller_does_not_keep_others_in_memory():
+    rates, often = OwnRates(), route({"limit": "60/m", "burst": "1000"})
+    asked(rates, often, client="1.1.1.1")
+    for number in range(100):
+        asked(rates, often, client=f"192.0.2.{number}")
+    for _ in range(200):
+        asked(rates, often, client="1.1.1.1")
+    for number in range(20):
+        asked(rates, often, client=f"198.51.100.{number}", now=NOW + 60)
+    assert set(rates._tats) == {("/", "", f"198.51.100.{number}") for number in range(20)} | {
+        ("/", "", "1.1.1.1")
+    }
+
+
 def test_no_request_pays_for_many():
     rates, at = OwnRates(limit=1000), route("60/m")
     for _ in range(3):
@@ -275,4 +289,22 @@ def test_no_request_pays_for_many():
     assert asked(rates, at, client="198.51.100.1") is None
     assert len(rates._tats) == len(rates._next) == 1000
     assert 1 < sum(before.get(who) != tat for tat, who in rates._next) <= 8
-    assert sorted(rates._next)[0] == rates._next[0]
+
+
+REQUESTS = st.lists(
+    st.tuples(st.sampled_from(["1/d", "60/m", "6/m"]), st.integers(1, 30), st.integers(0, 3)), max_size=80
+)
+
+
+@given(REQUESTS)
+@settings(deadline=None, max_examples=150)
+def test_the_order_of_forgetting_is_kept_whatever_comes(requests):
+    rates, now = OwnRates(limit=10), NOW
+    routes = {rate: route({"limit": rate, "burst": "3"}, f"/{rate}") for rate in ("1/d", "60/m", "6/m")}
+    for rate, number, gap in requests:
+        now += gap
+        asked(rates, routes[rate], client=f"192.0.2.{number}", now=now)
+        order = rates._next
+        assert {who for _, who in order} == set(rates._tats)
+        assert len(order) == len(rates._tats) <= 10
+        assert all(order[(child - 1) // 2] <= order[child] for child in range(1, len(order)))
