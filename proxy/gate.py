@@ -40,7 +40,6 @@ _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,64}")
 _METHOD_NOT_ALLOWED = 405
 _TRACESTATE = frozenset({b"tracestate"})
 _NOTHING = frozenset[bytes]()
-_AUTHORIZATION = frozenset({b"authorization"})
 _NO_STATUS: Mapping[int, Reason] = {}
 # An upstream that refuses our own credential tells the client nothing that it could act upon.
 _REFUSED_CREDENTIAL: Mapping[int, Reason] = {401: Reason.UPSTREAM_CREDENTIAL_REFUSED}
@@ -75,7 +74,11 @@ class Gate:
         self._metadata = Metadata(config, algorithms, key_set)
         self._refusals = Refusals(config.resource, algorithms)
         self._lines = RequestLines(config)
-        self._basic_lines = RequestLines(config, keeps=_AUTHORIZATION)
+        # The client's own login is what decides there, whatever the configuration says of these names.
+        self._stand_in_lines: Mapping[_StandIn, RequestLines] = {
+            "basic": RequestLines(config, keeps=frozenset({b"authorization", b"cookie"})),
+            "cookie": RequestLines(config, keeps=frozenset({b"cookie"})),
+        }
         self._credentials = credential_lines(config.upstream.headers)
         # Unique across processes by the prefix, within one by the count: no request waits for randomness.
         self._prefix = secrets.token_hex(8)
@@ -226,7 +229,7 @@ class Gate:
                 added, unfit = added + self._credentials, _REFUSED_CREDENTIAL
         elif stand_in is not None:
             opening.reason = Note.LEGACY_PASSTHROUGH
-            lines = self._basic_lines if stand_in == "basic" else lines
+            lines = self._stand_in_lines[stand_in]
         # A tracestate without its traceparent belongs to no trace (W3C Trace Context 3.3).
         orphan = b"tracestate" in head.fields and _trace(head) is None
         dropping = _TRACESTATE if orphan else _NOTHING

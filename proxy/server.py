@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from redis.asyncio import Redis
 
+    from proxy.authn import Revocations
     from proxy.config import Address, Config
     from proxy.wire import Exchange
 
@@ -116,9 +117,9 @@ class Server:
     async def _start(self, config: Config) -> None:
         forwarding = Forwarding(config.trusted_proxies)
         self._gatehouse = Gatehouse(config, self._log, forwarding, self._clock)
+        self._gatehouse.revocations.watcher = self._revoked
         await self._gatehouse.start()
         self._wire = Wire(config, self._gatehouse.gate, forwarding, self._clock)
-        self._gatehouse.revocations.watcher = lambda _: self._revoked()
         try:
             await self._wire.listen()
         except OSError as error:
@@ -147,17 +148,16 @@ class Server:
             await self._gatehouse.close()
         await asyncio.to_thread(self._log.close)
 
-    def _revoked(self) -> None:
+    def _revoked(self, revocations: Revocations) -> None:
         """Let go of whoever is revoked now: what is cached, and what is under way."""
-        assert self._gatehouse is not None  # noqa: S101 - nothing is revoked before the start
-        assert self._wire is not None  # noqa: S101 - as above
-        self._gatehouse.verifier.forget_revoked()
-        revoked = self._gatehouse.revocations.current.revoked
+        if self._gatehouse is None or self._wire is None:
+            return
 
         def chosen(exchange: Exchange) -> bool:
             caller = exchange.opening.caller if exchange.opening is not None else None
-            return caller is not None and revoked(caller.identity)
+            return caller is not None and revocations.revoked(caller.identity)
 
+        self._gatehouse.verifier.forget_revoked()
         self._wire.end(chosen, Note.TOKEN_REVOKED)
 
 

@@ -162,6 +162,33 @@ async def test_the_upstreams_credentials_go_with_a_verified_identity_only(
     assert "own-key" not in json.dumps(lines)
 
 
+LEGACY = [
+    pytest.param(get("/ui/a", BASIC, "Cookie: theme=dark"), [b"Authorization", b"Cookie"], id="a password"),
+    pytest.param(get("/ui/a", SESSION), [b"Cookie"], id="a session"),
+    pytest.param(
+        get("/cookies", BASIC, SESSION), [b"Cookie"], id="a session, and a password that is none here"
+    ),
+]
+
+
+@pytest.mark.parametrize(("request_", "kept"), LEGACY)
+async def test_a_login_of_the_clients_own_is_not_replaced_by_ours(
+    request_: bytes, kept: list[bytes], tmp_path: Path
+) -> None:
+    headers = {"Authorization": "Basic b3duOmtleQ==", "Cookie": "own=1"}
+    async with (
+        upstream([plain()]) as server,
+        keystile(tmp_path, server.url, upstream={"headers": headers}, rules=RULES) as proxy,
+        proxy.client() as client,
+    ):
+        await client.write(request_)
+        assert (await client.response()).status == 200
+    [arrived] = server.requests
+    found = [line for line in arrived.lines if line.startswith((b"Authorization", b"Cookie"))]
+    assert [line.partition(b":")[0] for line in found] == kept
+    assert not any(b"own" in line or b"b3du" in line for line in found)
+
+
 REFUSALS = [
     pytest.param(OWN, get("/api", BEARER), 502, "upstream_credential_refused", id="our credential"),
     pytest.param({}, get("/api", BEARER), 401, None, id="nobody's credential"),

@@ -16,7 +16,7 @@ from proxy.authn.keyset import KeySetError
 from proxy.authn.proofs import Proofs
 from proxy.authn.replay import UsedProofs
 from proxy.authn.replay_redis import SharedProofs
-from proxy.authn.revocation import Revocation, read_revocation
+from proxy.authn.revocation import Revocation, Revocations, read_revocation
 from proxy.authn.revocation_source import RevocationError
 from proxy.authn.revocation_sources import revocation_source, revoke
 from proxy.authn.sources import KeySources, key_sources
@@ -31,6 +31,7 @@ __all__ = [
     "Proofs",
     "Revocation",
     "RevocationError",
+    "Revocations",
     "SharedProofs",
     "UsedProofs",
     "Verifier",

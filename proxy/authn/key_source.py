@@ -192,7 +192,7 @@ class KeySource:
                 self.watcher(keys.keys)
 
     def _unavailable(self, detail: str, now: float) -> Deny:
-        wait = max(1, math.ceil(self._rested_at - now)) if self._rested_at > now else 1
+        wait = math.ceil(max(1, self._rested_at - now))
         return Deny(Reason.KEYS_UNAVAILABLE, detail, retry_after=wait)
 
 

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from proxy.model import Deny, Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from proxy.authz.origins import Hosts
     from proxy.config import Passthrough
@@ -41,7 +41,7 @@ class Credentials(Struct, frozen=True):
     cookies: frozenset[bytes]
 
 
-def credentials(named: Iterable[Passthrough]) -> Credentials | None:
+def credentials(named: Sequence[Passthrough]) -> Credentials | None:
     """Make a rule's `passthrough` ready; None where it names nothing."""
     if not named:
         return None

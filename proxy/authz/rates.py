@@ -128,7 +128,7 @@ class OwnRates:
                 return
             seen, who = self._next[0]
             tat, full = self._tats[who], len(self._tats) >= self._limit
-            if tat > now and tat != seen and look < _LOOKS - 1:
+            if tat != seen and look < _LOOKS - 1:
                 heapreplace(self._next, (tat, who))
             elif tat > now and not full:
                 return

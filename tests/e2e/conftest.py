@@ -16,7 +16,7 @@ def modules() -> Path:
     Without them a test is skipped on a developer's machine; in CI it fails, so that none is left out unseen.
     """
     folder = Path(__file__).parent.parent / "node_modules"
-    if not (folder / "oidc-provider").is_dir():
+    if not all((folder / name).is_dir() for name in ("oidc-provider", "oauth2-mock-server")):
         _missing("the packages of tests/package.json are not installed: run `npm ci` in tests/")
     return folder
 
