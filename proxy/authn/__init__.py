@@ -19,7 +19,7 @@ from proxy.authn.replay_redis import SharedProofs
 from proxy.authn.revocation import Revocation, Revocations, read_revocation
 from proxy.authn.revocation_source import RevocationError
 from proxy.authn.revocation_sources import revocation_source, revoke
-from proxy.authn.sources import KeySources, key_sources
+from proxy.authn.sources import KeySources, key_sources, unusable_keys
 from proxy.authn.tokens import Verifier
 
 __all__ = [
@@ -42,4 +42,5 @@ __all__ = [
     "read_revocation",
     "revocation_source",
     "revoke",
+    "unusable_keys",
 ]

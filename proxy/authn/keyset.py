@@ -69,6 +69,8 @@ def read_key_set(document: bytes) -> KeySet:
 def key_set(document: Mapping[str, Any]) -> KeySet:
     """Make a key set of a decoded JWK Set; errors as `read_key_set`."""
     jwks = document.get("keys")
+    if "kty" in document and jwks is None:
+        raise KeySetError("it is a single key: a key set is an object with a list `keys` of public keys")
     if not isinstance(jwks, list) or len(jwks) > MAX_KEYS:
         raise KeySetError("the key set has no list `keys` of at most 100 keys")
     # One key that is new, odd or broken must not take the others with it.

@@ -81,6 +81,21 @@ def key_sources(
     return KeySources(sources, webs)
 
 
+async def unusable_keys(issuers: Iterable[Issuer]) -> list[tuple[int, str]]:
+    """Say of each issuer, by its index, whose local key set cannot be used, why: all of them, at once."""
+    faults: list[tuple[int, str]] = []
+    for index, issuer in enumerate(issuers):
+        try:
+            match issuer.jwks:
+                case JwksInline(keys=document):
+                    key_set(document)
+                case JwksFile(path=path):
+                    await KeyFile(path).read()
+        except KeySetError as error:
+            faults.append((index, str(error)))
+    return faults
+
+
 def web_of(issuer: Issuer) -> Web:
     """Make what speaks to one issuer alone: with its trust, and no connection shared with another."""
     return Web(ca=issuer.ca, link_local=issuer.allow_link_local)

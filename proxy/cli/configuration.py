@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import Annotated
 
 import typer
 
-from proxy.config import Config, ConfigError, load
+from proxy.authn import unusable_keys
+from proxy.config import Config, ConfigError, Fault, load
 
 _WRONG_INPUT = 2
 
@@ -31,7 +33,7 @@ def refused(error: Exception) -> typer.Exit:
 def read(path: Path | None) -> Config:
     """Load the configuration; print every fault on standard error and exit 2 where there is one."""
     try:
-        return load(path, os.environ)
+        return _with_keys(load(path, os.environ))
     except ConfigError as error:
         where = str(path) if path is not None else "environment"
         for fault in error.faults:
@@ -39,3 +41,12 @@ def read(path: Path | None) -> Config:
         count = len(error.faults)
         print(f"{count} fault{'s' if count > 1 else ''}; nothing was started", file=sys.stderr)
         raise typer.Exit(_WRONG_INPUT) from None
+
+
+def _with_keys(config: Config) -> Config:
+    """Pass a configuration whose local key sets can be used: what is in them is not the loader's to know."""
+    unusable = asyncio.run(unusable_keys(config.issuers))
+    if unusable:
+        remedy = "write the issuer's public keys (RFC 7517)"
+        raise ConfigError(tuple(Fault(f"issuers[{at}].jwks", None, why, remedy) for at, why in unusable))
+    return config

@@ -102,7 +102,7 @@ UNREADABLE = [
     pytest.param(jwks_bytes(make_key("HS256")), "it is private or symmetric", id="symmetric keys only"),
     pytest.param(json.dumps({"keys": [ED.jwk] * 101}).encode(), "100", id="101 keys"),
     pytest.param(json.dumps({**jwks(ED), "more": "x" * 262144}).encode(), "256 KiB", id="over 256 KiB"),
-    pytest.param(json.dumps(ED.jwk).encode(), "no list", id="a single key"),
+    pytest.param(json.dumps(ED.jwk).encode(), "a single key", id="a single key"),
 ]
 
 

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from proxy.cli import app
-from tests.support.harness import ISSUER, LOG, TOKEN, settings_file, token
+from tests.support.harness import ISSUER, JWKS, LOG, TOKEN, settings_file, token
 
 FILE = Path(__file__).parents[2] / "config" / "keystile.schema.json"
 
@@ -102,3 +102,26 @@ def test_explain_leaves_the_log_alone(config: Path, tmp_path: Path) -> None:
 
 def test_the_version() -> None:
     assert run("--version") == (0, f"keystile {version('keystile')}\n", "")
+
+
+UNUSABLE = [
+    pytest.param({"keys": []}, "no key that can be used", id="no key"),
+    pytest.param({"keys": [{"kty": "oct", "k": "AAAA"}]}, "private or symmetric", id="a shared secret"),
+    pytest.param({"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "zzz"}]}, "its x is not", id="a broken key"),
+    pytest.param("garbage.json", "not a plain JSON object", id="a file of something else"),
+    pytest.param("one.json", "it is a single key", id="a file of one key"),
+]
+
+
+@pytest.mark.parametrize("command", ["check", "run", "explain"])
+@pytest.mark.parametrize(("jwks", "why"), UNUSABLE)
+def test_keys_that_cannot_be_used_are_faults(jwks: object, why: str, command: str, tmp_path: Path) -> None:
+    (tmp_path / "garbage.json").write_text("garbage")
+    (tmp_path / "one.json").write_text(json.dumps(JWKS["keys"][0]))
+    issuers = [{"issuer": f"https://{name}.test", "jwks": jwks} for name in ("a", "b")]
+    code, out, err = run(command, settings_file(tmp_path, "http://127.0.0.1:9", issuers=issuers))
+    assert (code, out) == (2, "")
+    for index in (0, 1):
+        assert f"issuers[{index}].jwks: " in err
+    assert err.count(why) == 2
+    assert "2 faults; nothing was started" in err
