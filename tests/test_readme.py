@@ -31,7 +31,8 @@ def test_every_file_of_the_table_exists_and_every_room_has_a_row() -> None:
 def test_every_configuration_loads(block: str, tmp_path: Path) -> None:
     file = tmp_path / "keystile.yaml"
     file.write_text(block)
-    assert load(file, {}).rules
+    secrets = {name: "secret" for name in re.findall(r"\$\{(\w+)\}", block)}
+    assert load(file, secrets).rules
 
 
 def test_the_environment_of_the_readme_loads() -> None:
