@@ -31,7 +31,7 @@ def test_every_file_of_the_table_exists_and_every_room_has_a_row() -> None:
 def test_every_configuration_loads(block: str, tmp_path: Path) -> None:
     file = tmp_path / "keystile.yaml"
     file.write_text(block)
-    secrets = {name: "secret" for name in re.findall(r"\$\{(\w+)\}", block)}
+    secrets = dict.fromkeys(re.findall(r"\$\{(\w+)\}", block), "secret")
     assert load(file, secrets).rules
 
 
