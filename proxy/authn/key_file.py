@@ -20,13 +20,17 @@ class KeyFile:
         self._last = Fetched()
 
     async def read(self) -> Fetched:
+        """Read the key set in another thread; errors as `read_now`."""
+        return await asyncio.to_thread(self.read_now)
+
+    def read_now(self) -> Fetched:
         """Read the key set.
 
         Raises:
             KeySetError: the file cannot be read, or is no key set.
         """
         try:
-            document = await asyncio.to_thread(self._head)
+            document = self._head()
             # The whole text is compared: a file may change twice within one tick of its modification time.
             if document != self._last.document:
                 self._last = Fetched(read_key_set(document), document)

@@ -31,9 +31,13 @@ _log = structlog.get_logger()
 
 
 class SharedProofs:
-    """The proofs used by anybody who shares this Redis, which must not evict keys (`noeviction`)."""
+    """The proofs used by anybody who shares this Redis, which must not evict keys (`noeviction`).
 
-    def __init__(self, redis: Redis) -> None:
+    It has `patience` seconds for an answer.
+    """
+
+    def __init__(self, redis: Redis, patience: float = _PATIENCE) -> None:
+        self._patience = patience
         self._redis = redis
         self._failing = False
 
@@ -55,7 +59,7 @@ class SharedProofs:
 
     async def _set(self, proof: bytes, seconds: int) -> bool | None:
         try:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(self._patience):
                 fresh = await self._redis.set(_PREFIX + proof, b"", nx=True, ex=seconds) is not None
         except Exception as error:  # noqa: BLE001 - whatever went wrong: nobody knows whether it was used
             self._tell(type(error).__name__)

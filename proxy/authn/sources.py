@@ -81,7 +81,7 @@ def key_sources(
     return KeySources(sources, webs)
 
 
-async def unusable_keys(issuers: Iterable[Issuer]) -> list[tuple[int, str]]:
+def unusable_keys(issuers: Iterable[Issuer]) -> list[tuple[int, str]]:
     """Say of each issuer, by its index, whose local key set cannot be used, why: all of them, at once."""
     faults: list[tuple[int, str]] = []
     for index, issuer in enumerate(issuers):
@@ -90,7 +90,7 @@ async def unusable_keys(issuers: Iterable[Issuer]) -> list[tuple[int, str]]:
                 case JwksInline(keys=document):
                     key_set(document)
                 case JwksFile(path=path):
-                    await KeyFile(path).read()
+                    KeyFile(path).read_now()
         except KeySetError as error:
             faults.append((index, str(error)))
     return faults

@@ -46,9 +46,10 @@ _log = structlog.get_logger()
 
 
 class SharedRates:
-    """Counts for everybody who shares this Redis."""
+    """Counts for everybody who shares this Redis, which has `patience` seconds for an answer."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, patience: float = _PATIENCE) -> None:
+        self._patience = patience
         self._script = redis.register_script(_SCRIPT)
         self._own = OwnRates()
         self._failing = False
@@ -75,7 +76,7 @@ class SharedRates:
         # None of the three has a control character: no two keys are spelled alike.
         name = _PREFIX + "\n".join(who)
         try:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(self._patience):
                 wait = int(await self._script(keys=[name], args=[pace.interval, pace.slack]))
         except Exception as error:  # noqa: BLE001 - whatever went wrong: then this process counts
             self._tell(type(error).__name__)

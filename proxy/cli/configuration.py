@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 from pathlib import Path
@@ -45,7 +44,7 @@ def read(path: Path | None) -> Config:
 
 def _with_keys(config: Config) -> Config:
     """Pass a configuration whose local key sets can be used: what is in them is not the loader's to know."""
-    unusable = asyncio.run(unusable_keys(config.issuers))
+    unusable = unusable_keys(config.issuers)
     if unusable:
         remedy = "write the issuer's public keys (RFC 7517)"
         raise ConfigError(tuple(Fault(f"issuers[{at}].jwks", None, why, remedy) for at, why in unusable))
