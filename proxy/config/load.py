@@ -1,7 +1,7 @@
 """From a file, or the environment alone, to a `Config`: the room's only I/O.
 
-First what YAML and references must be, together with all faults of shape; then, if the shape holds, all
-faults of meaning.
+Faults of YAML, of references, of shape and of meaning are told together: what is sound of a faulty tree is
+judged as well.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from proxy.config import document, environment, meaning, references, shape
+from proxy.config import document, environment, meaning, references, remainder, shape
 from proxy.config.document import Slip
 from proxy.config.faults import ConfigError, Fault
 from proxy.config.schema import Config, JwksFile, RevocationFile
@@ -75,16 +75,24 @@ def _from_yaml(text: str, folder: Path, environ: Mapping[str, str]) -> Config:
 
 def _checked(tree: object, slips: list[Slip], folder: Path, fault: Callable[[Slip], Fault]) -> Config:
     config = shape.check(tree, folder)
-    if isinstance(config, Config):
-        found = [] if slips else [*meaning.slips(config), *_absent(config)]
-    else:
-        found = config
-    told = {slip.location for slip in slips}
-    placed = [slip._replace(location=document.placed(slip.location, tree)) for slip in found]
-    slips += [slip for slip in placed if slip.location not in told]
+    slips += _untold(slips, [] if isinstance(config, Config) else config, tree)
+    faulty = [slip.location for slip in slips]
+    rest = (
+        shape.check(remainder.sound(tree, faulty), folder) if isinstance(tree, dict) and all(faulty) else []
+    )
+    if isinstance(rest, Config):
+        found = _untold(slips, [*meaning.slips(rest), *_absent(rest)], tree)
+        slips += [slip for slip in found if not remainder.is_consequence(slip.location, faulty)]
     if slips or not isinstance(config, Config):
         raise ConfigError(tuple(sorted(map(fault, slips), key=lambda one: one.line or 0)))
     return config
+
+
+def _untold(told: list[Slip], found: list[Slip], tree: object) -> list[Slip]:
+    """Place what was found in the tree, and leave out what has been told of the same place."""
+    known = {slip.location for slip in told}
+    placed = [slip._replace(location=document.placed(slip.location, tree)) for slip in found]
+    return [slip for slip in placed if slip.location not in known]
 
 
 def _absent(config: Config) -> Iterator[Slip]:

@@ -53,6 +53,7 @@ def test_an_error_lists_each_fault_with_line_place_and_remedy():
         loaded("upstream: ftp://a\nrules: [{path: /}]\nscopes:\n  'a\\b': c")
     assert str(raised.value) == (
         "line 1, upstream: not an absolute URL; write https://host/… (or http://host/…)\n"
+        "line 1, issuers: missing, while rules need a token; name an issuer, or make every rule public\n"
         'line 4, scopes["a\\\\b"]: not a scope; write visible ASCII without space, " and backslash'
     )
 
