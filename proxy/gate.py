@@ -217,11 +217,13 @@ class Gate:
         now: float,
     ) -> Forward:
         """The head for the upstream: what came, less what must not pass, plus who is calling."""
-        caller, lines, unfit = opening.caller, self._lines, _NO_STATUS
+        caller, lines, unfit, told = opening.caller, self._lines, _NO_STATUS, b""
         if route.public:
             opening.reason = Note.PUBLIC
         if caller is not None:
             added = caller.lines + added
+            if caller.identity.bound_to is not None:
+                told = self._proofs.fresh_nonce(caller.identity.issuer, now)
             if self._assertions is not None:
                 added += self._assertions.line(caller.identity, opening.request_id, now)
             # The upstream's trust is for identities that were verified, and only where one was asked for.
@@ -233,7 +235,7 @@ class Gate:
         # A tracestate without its traceparent belongs to no trace (W3C Trace Context 3.3).
         orphan = b"tracestate" in head.fields and _trace(head) is None
         dropping = _TRACESTATE if orphan else _NOTHING
-        return Forward(lines.head(head, added, dropping=dropping), opening, unfit)
+        return Forward(lines.head(head, added, dropping=dropping), opening, unfit, told)
 
     def _publish(self, opening: Opening, document: tuple[int, bytes, bytes]) -> Reply:
         """Answer with a well-known document, which is everybody's to read."""

@@ -239,12 +239,14 @@ class Forward(Struct, frozen=True, gc=False):
 
     `head` is the request line and every header line, each ending in CRLF; the wire adds the framing of
     the body and the empty line. `unfit` maps a status of the upstream's answer to the reason for which that
-    answer goes to nobody: the client gets the refusal.
+    answer goes to nobody: the client gets the refusal. `told` is header lines for the client, each ending in
+    CRLF, which its answer gets besides the upstream's.
     """
 
     head: bytes
     opening: Opening
     unfit: Mapping[int, Reason] = _NOTHING
+    told: bytes = b""
 
 
 class Reply(Struct, frozen=True, gc=False):

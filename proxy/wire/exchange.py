@@ -276,7 +276,7 @@ class Exchange:
         added = self.client.ending(self, until_close=http10 and unsized)
         if unsized and not http10:
             added += b"Transfer-Encoding: chunked\r\n"
-        out = self._wire.response_lines.head(head, self.head, added + b"\r\n")
+        out = self._wire.response_lines.head(head, self.head, self._forward.told + added + b"\r\n")
         if head.fields.get(b"content-type", b"").lower().startswith(_EVENTS):
             self.streams = True
             self._wire.gate.opened(self._forward.opening, head.status)

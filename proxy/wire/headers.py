@@ -146,7 +146,8 @@ class ResponseLines:
     """Builds the head that goes to the client."""
 
     def __init__(self, config: Config) -> None:
-        self._fate = _Fate(_HOP_BY_HOP, (), _LOCATIONS)
+        # Proofs end here, and so does what an upstream may think of them (RFC 9449 section 8).
+        self._fate = _Fate(_HOP_BY_HOP | {b"dpop-nonce"}, (), _LOCATIONS)
         upstream = config.upstream
         self._private = re.compile(
             rb"(?:https?:)?//%b(?=[/?#]|$)" % re.escape(upstream.authority.encode()), re.IGNORECASE
