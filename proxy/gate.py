@@ -126,9 +126,13 @@ class Gate:
         # Only now: without a token nobody learns which paths there are.
         if route is None:
             return self._refuse(opening, Deny(Reason.ROUTE_UNMATCHED, "no rule matches this path and method"))
-        refused = judge(route, opening.caller) if opening.caller is not None else None
+        caller = opening.caller
+        refused = judge(route, caller) if caller is not None else None
         if refused is None and route.rate is not None:
-            refused = yield from self._rates.judge(route, opening.caller, opening.client, now)
+            refused = yield from self._rates.judge(route, caller, opening.client, now)
+        if refused is None and caller is not None:
+            # Again, and last: some of the steps before this one wait, and meanwhile much can happen.
+            refused = self._verifier.revoked(caller)
         if refused is not None:
             return self._refuse(opening, refused)
         opening.decision = "allow"

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
+from proxy.audit import AccessLog
 from proxy.cli import app
+from proxy.config import Log, load
+from proxy.model import Peer, Reply, RequestHead, Wait
+from proxy.server import Gatehouse
+from proxy.wire import Forwarding
 from tests.support.harness import ISSUER, TOKEN, Keystile, keystile, settings_file, token
 from tests.support.redis_server import redis_server
 from tests.support.upstream import Gate, plain, upstream
@@ -239,3 +245,32 @@ async def test_a_revocation_takes_nothing_from_the_cache_but_its_own(tmp_path: P
         (tmp_path / FILE).write_text("- agent: acc_1")
         await until_refused(client, BEARER)
         assert _keeps(proxy) == 1
+
+
+async def test_whoever_is_revoked_while_a_step_waits_does_not_pass(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_text("[]")
+    rules = [{"path": "/guarded/**", "scopes": ["read"], "rate": "9/h"}]
+    async with redis_server(tmp_path) as redis:
+        file = settings_file(
+            tmp_path, "http://127.0.0.1:9", revocations=FILE, redis=redis.url, rules=rules, log={}
+        )
+        house = Gatehouse(load(file, {}), AccessLog(Log()), Forwarding(()), time.time)
+        await house.start()
+        credential = BEARER.partition(": ")[2].encode()
+        fields = {b"authorization": credential}
+        head = RequestHead(
+            "GET", b"/guarded/a", b"edge.test", tuple(fields.items()), fields, frozenset(), Peer("127.0.0.1")
+        )
+        judgement = house.gate.judge(head, time.time())
+        need = next(judgement)
+        assert isinstance(need, Wait)
+        counted = await need.call()
+        (tmp_path / FILE).write_text("- agent: acc_1")
+        async with asyncio.timeout(10):
+            while not house.revocations.current.moments:  # noqa: ASYNC110 - the file is looked at now and then
+                await asyncio.sleep(0.02)
+        with pytest.raises(StopIteration) as ended:
+            judgement.send(counted)
+        await house.close()
+    assert isinstance(ended.value.value, Reply)
+    assert (ended.value.value.status, ended.value.value.opening.reason) == (401, "token_revoked")

@@ -139,6 +139,12 @@ class Verifier:
             until = min(until, answered_until)
         return _Found(checked, key, until)
 
+    def revoked(self, caller: Caller) -> Deny | None:
+        """Return why a caller may not pass any more: what happened since it was verified, too."""
+        if not self._revocations.current.revoked(caller.identity):
+            return None
+        return Deny(Reason.TOKEN_REVOKED, "the token, its agent, key or issuer is revoked", caller=caller)
+
     def forget_revoked(self) -> None:
         """Drop what was verified before it was revoked."""
         revoked = self._revocations.current.revoked
@@ -156,22 +162,16 @@ class Verifier:
         if isinstance(checked, Refused):
             named = checked.identity
             return checked.deny if named is None else replace(checked.deny, caller=self._dress(named))
-        identity = checked.identity
-        if self._revocations.current.revoked(identity):
-            return Deny(
-                Reason.TOKEN_REVOKED,
-                "the token, its agent, key or issuer is revoked",
-                caller=self._dress(identity),
-            )
-        return self._admit(token, checked, found)
+        caller = self._dress(checked.identity)
+        revoked = self.revoked(caller)
+        return revoked if revoked is not None else self._admit(token, caller, checked, found)
 
-    def _admit(self, token: bytes, admitted: Admitted, found: _Found) -> Caller:
-        identity = admitted.identity
+    def _admit(self, token: bytes, caller: Caller, admitted: Admitted, found: _Found) -> Caller:
+        identity = caller.identity
         if admitted.dropped:
             _log.debug(
                 "scopes_dropped", issuer=identity.issuer, agent_id=identity.id, scopes=admitted.dropped
             )
-        caller = self._dress(identity)
         self._cache[sha256(token).digest()] = _Entry(caller, min(identity.until, found.until), found.key)
         return caller
 
