@@ -17,7 +17,7 @@ from proxy.audit import fragment
 from proxy.authn import Credential, proof_algorithms
 from proxy.authn import credential as read_credential
 from proxy.authz import Hosts, Router, canonical, expand, judge, passes
-from proxy.model import Caller, Deny, Forward, Note, Opening, Peer, Reason, Reply, RequestHead
+from proxy.model import Caller, Deny, Forward, Note, Opening, Peer, Reason, Reply, RequestHead, Time
 from proxy.refusals import Metadata, Refusals
 from proxy.wire import RequestLines, credential_lines, identity_lines
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from proxy.authn import Assertions, Proofs, Verifier
     from proxy.authz import Rates, Route
     from proxy.config import Config
-    from proxy.model import Closing, Identity, Judgement, Wait
+    from proxy.model import Closing, Identity, Judgement, Need
     from proxy.wire import Forwarding
 
     _StandIn = Literal["basic", "cookie"]
@@ -108,14 +108,14 @@ class Gate:
         credential = read_credential(
             head.fields.get(b"authorization"), repeated=b"authorization" in head.repeated
         )
-        stand_in: _StandIn | None = None
+        caller, stand_in, waited = None, None, False
         if isinstance(credential, Credential):
             caller = self._verifier.cached(credential.token, now)
             if caller is None or self._proofs.concern(credential, caller.identity):
                 settled = yield from self._authenticated(head, credential, caller, now)
                 if isinstance(settled, Deny):
                     return self._refuse(opening, settled)
-                caller = settled
+                caller, waited, now = settled, True, (yield Time())
             opening.caller = caller
         else:
             found = self._without_token(head, route, credential)
@@ -126,13 +126,12 @@ class Gate:
         # Only now: without a token nobody learns which paths there are.
         if route is None:
             return self._refuse(opening, Deny(Reason.ROUTE_UNMATCHED, "no rule matches this path and method"))
-        caller = opening.caller
         refused = judge(route, caller) if caller is not None else None
         if refused is None and route.rate is not None:
             refused = yield from self._rates.judge(route, caller, opening.client, now)
-        if refused is None and caller is not None:
-            # Again, and last: some of the steps before this one wait, and meanwhile much can happen.
-            refused = self._verifier.revoked(caller)
+            waited = True
+        if refused is None and waited and isinstance(credential, Credential):
+            refused = yield from self._withdrawn(credential)
         if refused is not None:
             return self._refuse(opening, refused)
         opening.decision = "allow"
@@ -187,17 +186,28 @@ class Gate:
 
     def _authenticated(
         self, head: RequestHead, credential: Credential, caller: Caller | None, now: float
-    ) -> Generator[Wait, Any, Caller | Deny]:
+    ) -> Generator[Need, Any, Caller | Deny]:
         """Verify a token that is not cached (`caller` is None), and the proof that it may need."""
         if caller is None:
             verified = yield from self._verifier.verify(credential.token, now)
             if isinstance(verified, Deny):
                 return verified
-            caller = verified
+            caller, now = verified, (yield Time())
         unproved = None
         if self._proofs.concern(credential, caller.identity):
             unproved = yield from self._proofs.judge(head, credential, caller, now)
         return unproved or caller
+
+    def _withdrawn(self, credential: Credential) -> Generator[Need, Any, Deny | None]:
+        """Why a token that was verified holds no more, after steps that waited: much can happen meanwhile.
+
+        Revocation, a key that goes and an expiry take it out of the cache; so, rarely, may others' tokens.
+        """
+        now = yield Time()
+        if self._verifier.cached(credential.token, now) is not None:
+            return None
+        verified = yield from self._verifier.verify(credential.token, now)
+        return verified if isinstance(verified, Deny) else None
 
     def _without_token(
         self, head: RequestHead, route: Route | None, read: Deny | None

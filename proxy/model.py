@@ -119,6 +119,10 @@ class RequestHead(Struct, frozen=True, gc=False):
     peer: Peer
     http10: bool = False
 
+    def __repr__(self) -> str:
+        """Say nothing: a traceback or a log that shows this must not show a credential."""
+        return "<RequestHead>"
+
 
 class Identity(Struct, frozen=True, gc=False):
     """Who a verified token speaks for. Only `authn` makes one, and only after the signature held.
@@ -227,8 +231,16 @@ class Wait(Struct, frozen=True, gc=False):
 
     call: Callable[[], Awaitable[Any]]
 
+    def __repr__(self) -> str:
+        """Say nothing: what is awaited may be about a token."""
+        return "<Wait>"
 
-Need = Body | Wait
+
+class Time(Struct, frozen=True, gc=False):
+    """Need: the time (Unix seconds), after something that took a while. The wire sends it in at once."""
+
+
+Need = Body | Wait | Time
 
 
 _NOTHING: Mapping[int, Reason] = MappingProxyType({})
@@ -247,6 +259,10 @@ class Forward(Struct, frozen=True, gc=False):
     opening: Opening
     unfit: Mapping[int, Reason] = _NOTHING
     told: bytes = b""
+
+    def __repr__(self) -> str:
+        """Say nothing: the head has the upstream's credentials."""
+        return "<Forward>"
 
 
 class Reply(Struct, frozen=True, gc=False):

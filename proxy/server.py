@@ -8,7 +8,7 @@ import secrets
 import socket
 import time
 from errno import EADDRINUSE
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -58,17 +58,20 @@ class Gatehouse:
     ) -> None:
         self._sources = key_sources(config.issuers, clock, cache=config.jwks_cache)
         self._introspectors = Introspectors(config.issuers, clock)
-        self.revocations = revocation_source(config.revocations)
+        self._revocations = revocation_source(config.revocations)
+        self._revocations.watcher = self._revoked
+        self.watcher: Callable[[Revocations], None] | None = None
+        """Called when more, or less, is revoked: what is under way is not this class's to end."""
         self._redis = None if config.redis is None else _redis(config.redis.url.get_secret_value())
-        self.verifier = Verifier(
-            config.issuers, self._sources, dress(config), self._introspectors, self.revocations
+        self._verifier = Verifier(
+            config.issuers, self._sources, dress(config), self._introspectors, self._revocations
         )
         used = UsedProofs() if self._redis is None else SharedProofs(self._redis)
         proofs = Proofs(config.issuers, config.resource, used, secrets.token_bytes(32))
-        rates = OwnRates() if self._redis is None else SharedRates(self._redis)
+        rates = OwnRates() if self._redis is None else SharedRates(self._redis, config.resource or "")
         signing = config.assertion
         assertions = None if signing is None else Assertions(signing, assertion_key(signing.key))
-        self.gate = Gate(config, self.verifier, proofs, rates, log, forwarding, assertions=assertions)
+        self.gate = Gate(config, self._verifier, proofs, rates, log, forwarding, assertions=assertions)
 
     async def start(self) -> None:
         """Read what lies here, and begin to fetch the rest.
@@ -77,16 +80,21 @@ class Gatehouse:
             KeySetError: a key set that is a file or inline cannot be used.
             RevocationError: the revocations cannot be read.
         """
-        await self.revocations.start()
+        await self._revocations.start()
         await self._sources.start()
 
     async def close(self) -> None:
         """Stop every fetch and watch, and close every connection."""
         await self._sources.close()
         await self._introspectors.close()
-        await self.revocations.close()
+        await self._revocations.close()
         if self._redis is not None:
             await self._redis.aclose()
+
+    def _revoked(self, revocations: Revocations) -> None:
+        self._verifier.forget_revoked()
+        if self.watcher is not None:
+            self.watcher(revocations)
 
 
 class Server:
@@ -117,7 +125,7 @@ class Server:
     async def _start(self, config: Config) -> None:
         forwarding = Forwarding(config.trusted_proxies)
         self._gatehouse = Gatehouse(config, self._log, forwarding, self._clock)
-        self._gatehouse.revocations.watcher = self._revoked
+        self._gatehouse.watcher = self._end_revoked
         await self._gatehouse.start()
         self._wire = Wire(config, self._gatehouse.gate, forwarding, self._clock)
         try:
@@ -148,17 +156,15 @@ class Server:
             await self._gatehouse.close()
         await asyncio.to_thread(self._log.close)
 
-    def _revoked(self, revocations: Revocations) -> None:
-        """Let go of whoever is revoked now: what is cached, and what is under way."""
-        if self._gatehouse is None or self._wire is None:
-            return
+    def _end_revoked(self, revocations: Revocations) -> None:
+        """End what is under way for whoever is revoked now."""
 
         def chosen(exchange: Exchange) -> bool:
             caller = exchange.opening.caller if exchange.opening is not None else None
             return caller is not None and revocations.revoked(caller.identity)
 
-        self._gatehouse.verifier.forget_revoked()
-        self._wire.end(chosen, Note.TOKEN_REVOKED)
+        if self._wire is not None:
+            self._wire.end(chosen, Note.TOKEN_REVOKED)
 
 
 def _redis(url: str) -> Redis:
@@ -166,8 +172,10 @@ def _redis(url: str) -> Redis:
         from redis.asyncio import Redis  # noqa: PLC0415 - an optional extra
     except ImportError:
         raise StartError("`redis` needs redis-py: pip install 'keystile[redis]'") from None
+    # Not the default of every version; other kinds of connection do not take it.
+    tls: dict[str, Any] = {"ssl_check_hostname": True} if url.startswith("rediss:") else {}
     try:
-        return Redis.from_url(url, socket_timeout=_PATIENCE, socket_connect_timeout=_PATIENCE)
+        return Redis.from_url(url, socket_timeout=_PATIENCE, socket_connect_timeout=_PATIENCE, **tls)
     except ValueError:  # its text may quote the URL, password included
         raise StartError("`redis` is no URL that redis-py knows") from None
 

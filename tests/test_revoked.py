@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from proxy.audit import AccessLog
 from proxy.cli import app
 from proxy.config import Log, load
-from proxy.model import Peer, Reply, RequestHead, Wait
+from proxy.model import Peer, Reply, RequestHead, Time, Wait
 from proxy.server import Gatehouse
 from proxy.wire import Forwarding
 from tests.support.harness import ISSUER, TOKEN, Keystile, keystile, settings_file, token
@@ -229,7 +229,7 @@ async def test_no_line_and_no_answer_says_what_is_on_the_list(tmp_path: Path) ->
 def _keeps(proxy: Keystile) -> int:
     gatehouse = proxy._server._gatehouse
     assert gatehouse is not None
-    return len(gatehouse.verifier._cache)
+    return len(gatehouse._verifier._cache)
 
 
 async def test_a_revocation_takes_nothing_from_the_cache_but_its_own(tmp_path: Path) -> None:
@@ -263,14 +263,17 @@ async def test_whoever_is_revoked_while_a_step_waits_does_not_pass(tmp_path: Pat
         )
         judgement = house.gate.judge(head, time.time())
         need = next(judgement)
+        while isinstance(need, Time):
+            need = judgement.send(time.time())
         assert isinstance(need, Wait)
         counted = await need.call()
         (tmp_path / FILE).write_text("- agent: acc_1")
         async with asyncio.timeout(10):
-            while not house.revocations.current.moments:  # noqa: ASYNC110 - the file is looked at now and then
+            while not house._revocations.current.moments:  # noqa: ASYNC110 - the file is looked at now and then
                 await asyncio.sleep(0.02)
+        assert judgement.send(counted) == Time()
         with pytest.raises(StopIteration) as ended:
-            judgement.send(counted)
+            judgement.send(time.time())
         await house.close()
     assert isinstance(ended.value.value, Reply)
     assert (ended.value.value.status, ended.value.value.opening.reason) == (401, "token_revoked")

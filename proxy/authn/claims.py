@@ -105,7 +105,8 @@ def check(
     deny = _audience_refused(expected, claims) or _times_refused(expected, claims, now)
     if isinstance(named, Deny):
         return Refused(deny or named, None)
-    deny = deny or _binding_refused(expected, claims) or _requirement_refused(expected, claims)
+    deny = deny or _id_refused(claims) or _binding_refused(expected, claims)
+    deny = deny or _requirement_refused(expected, claims)
     return Refused(deny, named.identity) if deny else named
 
 
@@ -229,6 +230,13 @@ def _thumbprint(claims: Mapping[str, Any]) -> str | None:
     match claims.get("cnf"):
         case {"jkt": str(thumbprint), **others} if not others and _THUMBPRINT.fullmatch(thumbprint):
             return thumbprint
+    return None
+
+
+def _id_refused(claims: Mapping[str, Any]) -> Deny | None:
+    # Whoever revokes a token names it: one that cannot be named cannot be revoked.
+    if "jti" in claims and _plain(claims["jti"], _MAX_ID) is None:
+        return Deny(Reason.TOKEN_MALFORMED, "the token's jti is no text of 1 to 255 plain characters")
     return None
 
 

@@ -60,6 +60,6 @@ async def _jwks_uri(web: Web, url: str, issuer: str, *, insecure: bool) -> str:
     if not isinstance(found, str):
         raise KeySetError("the issuer's metadata names no jwks_uri")
     # What was looked for over https must not come from whoever listens on a port of this machine.
-    if urlsplit(issuer).scheme == "https" and urlsplit(found).scheme != "https" and not insecure:
+    if urlsplit(issuer).scheme == "https" and not found.lower().startswith("https:") and not insecure:
         raise KeySetError("the issuer's metadata names a jwks_uri that is not https")
     return found

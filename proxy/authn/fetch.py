@@ -160,8 +160,11 @@ def _failure(error: Exception) -> str:
 
 
 def _is_safe(url: str) -> bool:
-    parts = urlsplit(url)
-    return parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname or ""))
+    try:
+        parts = urlsplit(url)
+        return parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname or ""))
+    except ValueError:  # "https://[": whoever wrote that is no issuer to fetch from
+        return False
 
 
 def _is_loopback(host: str) -> bool:

@@ -33,6 +33,8 @@ _KINDS: Final = {
     "typ": {"bearer", "dpop", "jwt", "at+jwt", "application/at+jwt"},
 }
 
+_BOUND_TO_WHAT = Deny(Reason.PROOF_INVALID, "the token is bound to a key that the endpoint does not name")
+
 Said = dict[str, Any]
 """An answer's members, `active` apart."""
 
@@ -111,8 +113,7 @@ def judge(expected: Expected, said: Said, until: float, now: float) -> Admitted 
     checked = check(expected, None, claims, None, now)
     # Bound, says the issuer, and not to what: its proof cannot be checked.
     if isinstance(checked, Admitted) and checked.identity.bound_to is None and _is_dpop(said):
-        deny = Deny(Reason.PROOF_INVALID, "the token is bound to a key that the endpoint does not name")
-        return Refused(deny, checked.identity)
+        return Refused(_BOUND_TO_WHAT, checked.identity)
     return checked
 
 
@@ -134,11 +135,24 @@ def confirm(expected: Expected, identity: Identity, said: Said, now: float) -> A
     same = claims.get("sub") == identity.claims.get("sub")
     if not same or (vouched.id, vouched.bound_to) != (identity.id, identity.bound_to):
         return Refused(Deny(Reason.TOKEN_INACTIVE, "the endpoint's answer is about another token"), identity)
+    if identity.bound_to is None and _is_dpop(said):
+        return Refused(_BOUND_TO_WHAT, identity)
     left = frozenset(vouched.scopes)
-    if isinstance(scope := said.get("scope"), str):
-        left &= frozenset(scope.split(" "))
+    for name in {"scope", "scp", *expected.names.scopes} & said.keys():
+        left &= _listed(said[name])
     scopes = tuple(one for one in identity.scopes if one in left)
-    return Admitted(replace(identity, scopes=scopes, until=min(identity.until, vouched.until)), ())
+    # What the two do not agree in satisfies no rule.
+    agreed = {name: value for name, value in identity.claims.items() if said.get(name, value) == value}
+    until = min(identity.until, vouched.until)
+    return Admitted(replace(identity, scopes=scopes, claims=agreed, until=until), ())
+
+
+def _listed(scopes: object) -> frozenset[str]:
+    """Read scopes, a list or text with spaces; anything else confers none."""
+    listed = scopes.split(" ") if isinstance(scopes, str) else scopes
+    return (
+        frozenset(one for one in listed if isinstance(one, str)) if isinstance(listed, list) else frozenset()
+    )
 
 
 def _kind_fault(said: Said) -> str | None:

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 # Nothing makes an inactive token active again; this is for the endpoint's peace (RFC 7662 section 4).
 _INACTIVE_STANDS = 10.0
+_MOST_QUESTIONS = 64
 
 _log = structlog.get_logger()
 
@@ -55,6 +56,13 @@ class _Answer(Struct, frozen=True):
     def __repr__(self) -> str:
         """Say nothing: it is about a person, or its machine."""
         return "<_Answer>"
+
+
+class _Question(Struct):
+    """A question under way, and how many wait for its answer."""
+
+    task: asyncio.Task[_Answer | None]
+    waiting: int = 0
 
 
 class Introspector:
@@ -80,7 +88,7 @@ class Introspector:
         self._answer_expected = expected_answer(self._token_expected)
         self._active: LRUCache[bytes, _Answer] = LRUCache(size)
         self._inactive: LRUCache[bytes, _Answer] = LRUCache(size)
-        self._under_way: dict[bytes, asyncio.Task[_Answer | None]] = {}
+        self._under_way: dict[bytes, _Question] = {}
         self._problem: str | None = None
 
     def check(self, token: bytes, now: float) -> Generator[Wait, Any, tuple[Admitted | Refused, float]]:
@@ -105,7 +113,7 @@ class Introspector:
 
     async def close(self) -> None:
         """Stop every question."""
-        tasks = list(self._under_way.values())
+        tasks = [question.task for question in self._under_way.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -122,12 +130,22 @@ class Introspector:
 
     async def _asked(self, digest: bytes, token: bytes) -> _Answer | None:
         """Ask once for everybody who asks about this token meanwhile."""
-        task = self._under_way.get(digest)
-        if task is None:
-            task = self._under_way[digest] = asyncio.create_task(self._ask(digest, token))
+        question = self._under_way.get(digest)
+        if question is None:
+            # Anybody can make up tokens: those that were good before do not wait behind them.
+            if len(self._under_way) >= _MOST_QUESTIONS and digest not in self._active:
+                return None
+            task = asyncio.create_task(self._ask(digest, token))
+            question = self._under_way[digest] = _Question(task)
             task.add_done_callback(lambda _: self._under_way.pop(digest))
-        # Whoever stops waiting ends its own wait, not everybody's question.
-        return await asyncio.shield(task)
+        question.waiting += 1
+        try:
+            # Whoever stops waiting ends its own wait; the last one ends the question.
+            return await asyncio.shield(question.task)
+        finally:
+            question.waiting -= 1
+            if not question.waiting:
+                question.task.cancel()
 
     async def _ask(self, digest: bytes, token: bytes) -> _Answer | None:
         asked_at = self._clock()

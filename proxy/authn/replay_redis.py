@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from proxy.authn.replay import REPLAYED
+from proxy.authn.replay import REPLAYED, UsedProofs
 from proxy.model import Deny, Reason, Wait
 
 if TYPE_CHECKING:
@@ -38,12 +38,13 @@ class SharedProofs:
 
     def __init__(self, redis: Redis, patience: float = _PATIENCE) -> None:
         self._patience = patience
+        self._own = UsedProofs()
         self._redis = redis
         self._failing = False
 
     def use(
         self,
-        agent: Agent,  # noqa: ARG002 - the digest has the agent's key in it
+        agent: Agent,
         proof: bytes,
         until: float,
         now: float,
@@ -55,7 +56,11 @@ class SharedProofs:
             return Deny(
                 Reason.INTROSPECTION_UNAVAILABLE, "the Redis that remembers used proofs does not answer"
             )
-        return None if fresh else REPLAYED
+        if not fresh:
+            return REPLAYED
+        # A Redis that comes back may have forgotten; what passed here does not pass here again.
+        own = yield from self._own.use(agent, proof, until, now)
+        return own if own is REPLAYED else None
 
     async def _set(self, proof: bytes, seconds: int) -> bool | None:
         try:

@@ -139,12 +139,6 @@ class Verifier:
             until = min(until, answered_until)
         return _Found(checked, key, until)
 
-    def revoked(self, caller: Caller) -> Deny | None:
-        """Return why a caller may not pass any more: what happened since it was verified, too."""
-        if not self._revocations.current.revoked(caller.identity):
-            return None
-        return Deny(Reason.TOKEN_REVOKED, "the token, its agent, key or issuer is revoked", caller=caller)
-
     def forget_revoked(self) -> None:
         """Drop what was verified before it was revoked."""
         revoked = self._revocations.current.revoked
@@ -163,8 +157,9 @@ class Verifier:
             named = checked.identity
             return checked.deny if named is None else replace(checked.deny, caller=self._dress(named))
         caller = self._dress(checked.identity)
-        revoked = self.revoked(caller)
-        return revoked if revoked is not None else self._admit(token, caller, checked, found)
+        if self._revocations.current.revoked(caller.identity):
+            return Deny(Reason.TOKEN_REVOKED, "the token, its agent, key or issuer is revoked", caller=caller)
+        return self._admit(token, caller, checked, found)
 
     def _admit(self, token: bytes, caller: Caller, admitted: Admitted, found: _Found) -> Caller:
         identity = caller.identity

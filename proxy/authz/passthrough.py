@@ -56,12 +56,16 @@ def passes(named: Credentials, head: RequestHead, hosts: Hosts) -> Literal["basi
 
     Cookies reach the upstream in either case, as they do elsewhere.
     """
-    fields, repeated = head.fields, head.repeated
+    fields = head.fields
     found: Literal["basic", "cookie"]
-    if named.basic and _is_basic(fields.get(b"authorization", b"")):
+    if (
+        named.basic
+        and _is_basic(fields.get(b"authorization", b""))
+        and not _is_dropped(head, b"authorization")
+    ):
         found = "basic"
     # Two lines are joined by a comma, which may hide a second cookie of the same name.
-    elif b"cookie" in fields and b"cookie" not in repeated and _has_cookie(fields[b"cookie"], named.cookies):
+    elif _brings_cookie(head, named.cookies):
         found = "cookie"
     else:
         return _BASIC_ABSENT if named.basic else _ABSENT
@@ -82,6 +86,13 @@ def _is_basic(value: bytes) -> bool:
     return b64encode(pair) == match[1] and b":" in pair and pair != b":" and _CONTROL.search(pair) is None
 
 
+def _brings_cookie(head: RequestHead, names: frozenset[bytes]) -> bool:
+    value = head.fields.get(b"cookie")
+    if value is None or b"cookie" in head.repeated or _is_dropped(head, b"cookie"):
+        return False
+    return _has_cookie(value, names)
+
+
 def _has_cookie(value: bytes, names: frozenset[bytes]) -> bool:
     """Say whether one of these cookies is there, once and with a value."""
     seen: dict[bytes, list[bytes]] = {}
@@ -98,6 +109,12 @@ def _has_cookie(value: bytes, names: frozenset[bytes]) -> bool:
 def _is_foreign(head: RequestHead, hosts: Hosts) -> bool:
     """Say whether a page of another site makes this request, as far as the browser tells."""
     origin = head.fields.get(b"origin")
-    if origin is not None:
-        return not hosts.has_origin(origin)
-    return head.fields.get(b"sec-fetch-site", b"none") not in _OWN_PAGES
+    if head.fields.get(b"sec-fetch-site", b"none") not in _OWN_PAGES:
+        return True
+    return origin is not None and not hosts.has_origin(origin)
+
+
+def _is_dropped(head: RequestHead, name: bytes) -> bool:
+    """Say whether Connection names a header, which then ends here (RFC 9110 section 7.6.1)."""
+    named = head.fields.get(b"connection", b"").lower().split(b",")
+    return name in [one.strip(b" \t") for one in named]

@@ -46,9 +46,13 @@ _log = structlog.get_logger()
 
 
 class SharedRates:
-    """Counts for everybody who shares this Redis, which has `patience` seconds for an answer."""
+    """Counts for everybody who serves `resource` and shares this Redis.
 
-    def __init__(self, redis: Redis, patience: float = _PATIENCE) -> None:
+    It has `patience` seconds for an answer.
+    """
+
+    def __init__(self, redis: Redis, resource: str = "", patience: float = _PATIENCE) -> None:
+        self._prefix = f"{_PREFIX}{resource}\n"
         self._patience = patience
         self._script = redis.register_script(_SCRIPT)
         self._own = OwnRates()
@@ -74,7 +78,7 @@ class SharedRates:
 
     async def _ask(self, who: Key, pace: Pace) -> int | None:
         # None of the three has a control character: no two keys are spelled alike.
-        name = _PREFIX + "\n".join(who)
+        name = self._prefix + "\n".join(who)
         try:
             async with asyncio.timeout(self._patience):
                 wait = int(await self._script(keys=[name], args=[pace.interval, pace.slack]))

@@ -25,6 +25,13 @@ _NAME = re.compile(
 )
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.ASCII)
 _VISIBLE = re.compile(r"[!-~]+", re.ASCII)
+_REDIS = re.compile(
+    r"(?:(?P<scheme>rediss?)://(?:[^/?#@]*@)?(?P<place>[^/?#@]+)(?:/[0-9]{0,4})?"
+    r"|unix://(?:[^/?#@]*@)?/[^?#@]+)(?:\?(?P<options>[^#]*))?"
+)
+_DATABASE = r"db=[0-9]{1,4}"
+_OPTION = re.compile(_DATABASE)
+_TLS_OPTION = re.compile(rf"{_DATABASE}|ssl_(?:ca_certs|certfile|keyfile)=[^=]+")
 
 
 class Url(NamedTuple):
@@ -113,6 +120,31 @@ def socket_path(text: str) -> str:
     if len(path.encode()) > MAX_SOCKET_PATH:
         raise UnfitError("a socket path that is too long", f"keep it within {MAX_SOCKET_PATH} bytes")
     return path
+
+
+def redis(text: str) -> None:
+    """Check the URL of a Redis.
+
+    redis-py reads many URLs otherwise than they look: a password with a / ends the host, /1/2 is database 12,
+    an option that it does not know fails at the first command.
+
+    Raises:
+        UnfitError: it is none, or says what two readers could read differently; its text shows nothing of it.
+    """
+    match = _REDIS.fullmatch(text)
+    if match is None:
+        raise UnfitError(
+            "no URL of a Redis",
+            "write redis://host:port/0, rediss://host:port/0 or unix:///path; in a password, write %2F for /",
+        )
+    if match["place"] is not None:
+        authority(match["place"])
+    known = _TLS_OPTION if match["scheme"] == "rediss" else _OPTION
+    if match["options"] is not None and not all(map(known.fullmatch, match["options"].split("&"))):
+        raise UnfitError(
+            "a URL of a Redis with an option that cannot stand there",
+            "choose from db, and for rediss:// also ssl_ca_certs, ssl_certfile and ssl_keyfile",
+        )
 
 
 def listen(text: str) -> tuple[str, int]:

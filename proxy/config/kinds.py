@@ -41,7 +41,9 @@ _MEDIA_TYPE = r"^([A-Za-z0-9!#$&^_.+-]+/)?[A-Za-z0-9!#$&^_.+-]+$"  # RFC 6838 4.
 _HEADER = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"  # RFC 9110 5.1
 _REFERENCE = {"type": "string", "pattern": r"^\$\{.+\}$"}
 
-_FOLD = str.maketrans("_.", "--")
+# As the wire folds what clients send: what it takes for an identity header is none of the upstream's own.
+_PUNCTUATION = "!#$%&'*+.^_`|~"
+_FOLD = str.maketrans(_PUNCTUATION, "-" * len(_PUNCTUATION))
 
 ALGORITHMS = (
     "EdDSA",
@@ -113,7 +115,7 @@ def _positive(value: float) -> float:
 
 
 def spelling(header: str) -> str:
-    """Return what all spellings of a header name share: upstreams fold case, and many fold _ and . too."""
+    """Return what all spellings of a header name share: upstreams fold case, and some punctuation."""
     return header.lower().translate(_FOLD)
 
 
@@ -163,9 +165,7 @@ def _secret(value: object) -> SecretStr:
 
 
 def _redis_url(value: SecretStr) -> SecretStr:
-    # Of the value nothing may be told: it may hold a password.
-    if not value.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
-        raise UnfitError("no URL of a Redis", "write redis://host:port, rediss://host:port or unix:///path")
+    addresses.redis(value.get_secret_value())
     return value
 
 

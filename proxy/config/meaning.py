@@ -25,19 +25,23 @@ _HTTPS = "write https:// (http is for loopback hosts, or with allow_insecure: tr
 _CREDENTIAL_HEADERS = frozenset({"authorization", "cookie"})
 _OURS = ("x-agent-", "x-forwarded-")
 
-# Fields that frame a message, steer a connection, carry credentials, override what was judged, or are set by
-# the proxy itself.
+# Fields that frame a message, steer a connection, carry credentials, override what was judged, say who the
+# client is, or are set by the proxy itself.
 RESERVED_HEADERS = frozenset(
     {
         "authorization",
+        "cf-connecting-ip",
         "connection",
         "content-encoding",
         "content-length",
         "content-type",
         "cookie",
         "date",
+        "dpop",
         "expect",
+        "fastly-client-ip",
         "forwarded",
+        "front-end-https",
         "host",
         "keep-alive",
         "proxy-authenticate",
@@ -48,17 +52,30 @@ RESERVED_HEADERS = frozenset(
         "tracestate",
         "trailer",
         "transfer-encoding",
+        "true-client-ip",
         "upgrade",
         "via",
+        "x-agent-assertion",
+        "x-client-ip",
+        "x-cluster-client-ip",
         "x-forwarded-for",
         "x-forwarded-host",
         "x-forwarded-proto",
+        "x-host",
         "x-http-method",
         "x-http-method-override",
         "x-method-override",
+        "x-original-forwarded-for",
+        "x-original-host",
+        "x-original-method",
+        "x-original-uri",
         "x-original-url",
+        "x-override-url",
+        "x-real-ip",
         "x-request-id",
         "x-rewrite-url",
+        "x-scheme",
+        "x-url-scheme",
     }
 )
 
@@ -129,6 +146,8 @@ def _proofs(config: Config) -> Iterator[Slip]:
         if issuer.dpop.mode != "off" and config.resource is None:
             problem = "without `resource`, whose origin a proof must name (RFC 9449 4.3)"
             yield Slip((*at, "dpop"), problem, "set resource")
+        if issuer.dpop.mode == "off" and issuer.dpop.nonce:
+            yield Slip((*at, "dpop", "nonce"), "for proofs that nobody asks for", "set mode, or remove nonce")
         if issuer.introspection is None:
             continue
         asked.append(index)
@@ -156,7 +175,10 @@ def _issuers(config: Config) -> Iterator[Slip]:
         if not issuer.audience:
             yield Slip((*at, "audience"), "missing", "name it, or set resource")
         if issuer.keys.max_stale < issuer.keys.refresh:
-            problem = "shorter than keys.refresh: sound keys would be dropped before they are fetched again"
+            problem = (
+                f"{issuer.keys.max_stale:.15g} s, shorter than keys.refresh ({issuer.keys.refresh:.15g} s):"
+                " sound keys would be dropped before they are fetched again"
+            )
             yield Slip((*at, "keys", "max_stale"), problem, "write at least as much")
         yield from _places(issuer, at)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from proxy.model import Closing, Note, Reason, Reply, Wait
+from proxy.model import Closing, Note, Reason, Reply, Time, Wait
 from proxy.wire.framing import NO_BODY, Chunked, Malformed, Sized, UntilClose, keeps_alive, response_framing
 from proxy.wire.headers import render_reply
 
@@ -97,7 +97,9 @@ class Exchange:
             self._serve(need)
 
     def _serve(self, need: Need) -> None:
-        if isinstance(need, Wait):
+        if isinstance(need, Time):
+            self._step(self._wire.clock())
+        elif isinstance(need, Wait):
             self._task = self._wire.loop.create_task(self._await(need))
         elif self.request_body.done:
             self._step(b"")

@@ -159,6 +159,7 @@ def test_an_identity_holds_what_the_token_said() -> None:
     assert identity.audit_url == "https://agentlair.dev/audit/acc_7f3k2m9x"
     assert identity.token_id == "tok_01J9ZC4Q"
     assert identity.key_id == "key-1"
+    assert identity.issued_at == NOW
 
 
 TYPES = [
@@ -198,6 +199,27 @@ def test_a_type_is_configured_or_refused(
     if isinstance(judged, Refused):
         assert judged.deny.reason is TYPE
         assert judged.identity is None
+
+
+@pytest.mark.parametrize(
+    "typ",
+    [
+        "oauth-id-jag+jwt",
+        "logout+jwt",
+        "dpop+jwt",
+        "secevent+jwt",
+        "token-introspection+jwt",
+        "oauth-authz-req+jwt",
+        "client-authentication+jwt",
+        "keystile-assertion+jwt",
+    ],
+)
+def test_tokens_of_another_kind_stay_what_they_are_whatever_is_configured(typ: str) -> None:
+    for spelt in (typ, typ.upper(), "application/" + typ):
+        judged = judge(claims(), typ, types=[spelt, "at+jwt"])
+        assert isinstance(judged, Refused)
+        assert judged.deny.reason is TYPE
+    assert isinstance(judge(claims(), "at+jwt", types=[typ, "at+jwt"]), Admitted)
 
 
 @pytest.mark.parametrize("mark", ["nonce", "at_hash", "c_hash", "s_hash", "events"])
@@ -243,6 +265,12 @@ GRANTS = [
     ),
     pytest.param(
         ["mcp:.", "m[ce]*"], (), ("memory:read", "memory:read:all", "mcp:x", "xmemory:read"), id="no regex"
+    ),
+    pytest.param(
+        ["mcp:*", "nothing", "memory:read"],
+        ("memory:read", "mcp:x"),
+        ("memory:read:all", "xmemory:read"),
+        id="any of them",
     ),
     pytest.param(["*"], ("memory:read", "memory:read:all", "mcp:x", "xmemory:read"), (), id="a star alone"),
 ]
@@ -336,7 +364,8 @@ URLS = [
     pytest.param("javascript:alert(1)", None, id="a script"),
     pytest.param("//a.test/x", None, id="no scheme"),
     pytest.param("https://a.test/\r\nX: y", None, id="a line break"),
-    pytest.param("https://a.test/" + "x" * 2048, None, id="too long"),
+    pytest.param("https://a.test/" + "x" * 2033, "https://a.test/" + "x" * 2033, id="2048 characters"),
+    pytest.param("https://a.test/" + "x" * 2034, None, id="2049 characters"),
     pytest.param(["https://a.test"], None, id="a list"),
 ]
 
@@ -349,10 +378,11 @@ def test_an_audit_url_is_a_web_address_or_nothing(url: object, kept: str | None)
 
 
 @pytest.mark.parametrize("jti", [7, "", "a\n", "a" * 256, ["t"], {}])
-def test_an_odd_token_id_is_left_out(jti: object) -> None:
-    admitted = judge(claims(jti=jti))
-    assert isinstance(admitted, Admitted)
-    assert admitted.identity.token_id is None
+def test_a_token_that_cannot_be_named_cannot_be_revoked_and_is_refused(jti: object) -> None:
+    refused = judge(claims(jti=jti))
+    assert isinstance(refused, Refused)
+    assert refused.deny.reason is Reason.TOKEN_MALFORMED
+    assert refused.identity is not None
 
 
 def test_the_id_may_come_from_another_claim_nested_or_not() -> None:
@@ -384,3 +414,162 @@ def test_no_detail_quotes_the_token() -> None:
         refused = judge(broken)
         assert isinstance(refused, Refused)
         assert secret not in refused.deny.detail
+
+
+THUMBPRINT = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"  # RFC 9449 section 6.1
+
+PROOFS = [
+    pytest.param({"jkt": THUMBPRINT}, THUMBPRINT, id="a DPoP key's thumbprint"),
+    pytest.param({"jkt": "-_" * 21 + "A"}, "-_" * 21 + "A", id="a thumbprint of odd characters"),
+    pytest.param({"jkt": THUMBPRINT[:-1]}, None, id="a thumbprint of 42 characters"),
+    pytest.param({"jkt": THUMBPRINT + "A"}, None, id="a thumbprint of 44 characters"),
+    pytest.param({"jkt": THUMBPRINT + "="}, None, id="a padded thumbprint"),
+    pytest.param({"jkt": THUMBPRINT + "\n"}, None, id="a line feed behind a thumbprint"),
+    pytest.param({"jkt": "+" + THUMBPRINT[1:]}, None, id="a thumbprint in the other base64"),
+    pytest.param({"jkt": ""}, None, id="an empty thumbprint"),
+    pytest.param({"jkt": None}, None, id="a thumbprint of null"),
+    pytest.param({"jkt": 7}, None, id="a thumbprint that is a number"),
+    pytest.param({"jkt": [THUMBPRINT]}, None, id="a thumbprint in a list"),
+    pytest.param({"JKT": THUMBPRINT}, None, id="a thumbprint under a name in upper case"),
+    pytest.param({"jkt": THUMBPRINT, "kid": "k"}, None, id="a thumbprint, and a key that nobody checks"),
+    pytest.param({"x5t#S256": THUMBPRINT}, None, id="a certificate's thumbprint"),
+    pytest.param({"jkt": THUMBPRINT, "x5t#S256": THUMBPRINT}, None, id="a key and a certificate"),
+    pytest.param({}, None, id="nothing to prove"),
+    pytest.param(THUMBPRINT, None, id="a bare thumbprint"),
+    pytest.param([{"jkt": THUMBPRINT}], None, id="a list of keys"),
+    pytest.param(None, None, id="null"),
+]
+
+
+@pytest.mark.parametrize("mode", ["optional", "required"])
+@pytest.mark.parametrize(("cnf", "bound_to"), PROOFS)
+def test_a_token_is_bound_to_a_key_that_can_be_checked_or_refused(
+    cnf: object, bound_to: str | None, mode: str
+) -> None:
+    judged = judge({**claims(), "cnf": cnf}, dpop=mode)
+    assert judged.identity is not None
+    assert judged.identity.bound_to == bound_to
+    assert (judged.deny.reason if isinstance(judged, Refused) else None) is (
+        PROOF if bound_to is None else None
+    )
+
+
+def test_a_binding_means_nothing_where_no_proof_is_checked() -> None:
+    refused = judge(claims(cnf={"jkt": THUMBPRINT}), dpop="off")
+    assert isinstance(refused, Refused)
+    assert refused.deny.reason is PROOF
+    assert refused.identity is not None
+    assert refused.identity.bound_to is None
+
+
+@pytest.mark.parametrize("mode", ["off", "optional", "required"])
+def test_a_token_without_a_binding_is_bound_to_nothing(mode: str) -> None:
+    admitted = judge(claims(), dpop=mode)
+    assert isinstance(admitted, Admitted)
+    assert admitted.identity.bound_to is None
+
+
+# Two faults each: the first of the order stands in the log, and nobody is named before the token says whom.
+PRECEDENCE = [
+    pytest.param("dpop+jwt", {"iss": "https://a.test"}, TYPE, False, id="the type before the issuer"),
+    pytest.param(
+        "JWT", {"iss": "https://a.test", "aud": "x"}, FOREIGN, False, id="the issuer before the audience"
+    ),
+    pytest.param("JWT", {"aud": "x", "exp": NOW - 60}, AUD, True, id="the audience before the expiry"),
+    pytest.param("JWT", {"aud": "x", "sub": None}, AUD, False, id="the audience before the subject"),
+    pytest.param("JWT", {"exp": NOW - 60, "sub": None}, EXPIRED, False, id="the expiry before the subject"),
+    pytest.param(
+        "JWT", {"exp": NOW - 60, "nbf": "x"}, MALFORMED, True, id="the dates' form before their values"
+    ),
+    pytest.param(
+        "JWT", {"exp": NOW - 60, "nbf": NOW + 60}, EXPIRED, True, id="the expiry before the beginning"
+    ),
+    pytest.param(
+        "JWT", {"nbf": NOW + 60, "exp": NOW + 7200}, EARLY, True, id="the beginning before the lifetime"
+    ),
+    pytest.param("JWT", {"exp": NOW - 60, "cnf": {}}, EXPIRED, True, id="the expiry before the binding"),
+    pytest.param("JWT", {"sub": "", "cnf": {}}, REFUSED, False, id="the subject before the binding"),
+    pytest.param(
+        "JWT", {"cnf": {}, "tenant": "evil"}, PROOF, True, id="the binding before the issuer's own wishes"
+    ),
+]
+
+
+@pytest.mark.parametrize(("typ", "changes", "reason", "named"), PRECEDENCE)
+def test_the_first_fault_is_the_one_told(
+    typ: str, changes: dict[str, Any], reason: Reason, *, named: bool
+) -> None:
+    refused = judge(claims(**changes), typ, require={"tenant": "acme"}, max_lifetime=3600)
+    assert isinstance(refused, Refused)
+    assert refused.deny.reason is reason
+    assert (refused.identity is not None) is named
+
+
+# What the operator reads in the log. Each names the claim or the setting to look at.
+DETAILS = [
+    pytest.param("a+jwt", {}, "the token's typ is not one of this issuer's `types`", id="type"),
+    pytest.param("JWT", {"at_hash": "h"}, "a token with `at_hash` is no access token", id="mark"),
+    pytest.param("JWT", {"token_use": "id"}, "the token says that it is an ID token", id="use"),
+    pytest.param("JWT", {"iss": "x"}, "the token's iss is not the issuer of its key", id="issuer"),
+    pytest.param("JWT", {"aud": None}, "the token has no aud", id="no audience"),
+    pytest.param(
+        "JWT", {"aud": 7}, "the token's aud is neither a string nor a list of strings", id="odd audience"
+    ),
+    pytest.param(
+        "JWT", {"aud": "x"}, "the token's aud names none of this issuer's `audience`", id="audience"
+    ),
+    pytest.param("JWT", {"exp": None}, "the token has no exp", id="no expiry"),
+    pytest.param("JWT", {"exp": "x"}, "the token's exp is no date in seconds", id="odd expiry"),
+    pytest.param("JWT", {"nbf": "x"}, "the token's nbf is no date in seconds", id="odd not-before"),
+    pytest.param("JWT", {"iat": "x"}, "the token's iat is no date in seconds", id="odd time of issue"),
+    pytest.param("JWT", {"exp": 1}, "the token's exp has passed", id="expired"),
+    pytest.param("JWT", {"nbf": NOW + 60}, "the token's nbf lies in the future", id="not yet valid"),
+    pytest.param("JWT", {"iat": NOW + 60}, "the token's iat lies in the future", id="issued in the future"),
+    pytest.param(
+        "JWT", {"exp": NOW + 9000}, "the token lives longer than this issuer's `max_lifetime`", id="lifetime"
+    ),
+    pytest.param("JWT", {"sub": None}, "the token has no sub, or it is not a string", id="no subject"),
+    pytest.param("JWT", {"sub": ""}, "the token's sub cannot be an agent's id", id="odd subject"),
+    pytest.param(
+        "JWT", {"al_scopes": [""]}, "the token's scopes are not all scope-tokens (RFC 6749)", id="odd scopes"
+    ),
+    pytest.param(
+        "JWT", {"cnf": {}}, "the token is bound to a key, and its proof cannot be checked here", id="binding"
+    ),
+    pytest.param(
+        "JWT",
+        {"tenant": "evil"},
+        "the token's tenant is not what this issuer's `require` asks for",
+        id="wish",
+    ),
+]
+
+
+@pytest.mark.parametrize(("typ", "changes", "detail"), DETAILS)
+def test_a_refusal_says_what_is_wrong(typ: str, changes: dict[str, Any], detail: str) -> None:
+    refused = judge(
+        claims(**{"tenant": "acme", **changes}), typ, require={"tenant": "acme"}, max_lifetime=3600
+    )
+    assert isinstance(refused, Refused)
+    assert refused.deny.detail == detail
+
+
+@pytest.mark.parametrize(
+    ("agent", "detail"),
+    [
+        pytest.param(None, "the token has no azp, or it is not a string", id="none"),
+        pytest.param("a\n", "the token's azp cannot be an agent's id", id="odd"),
+    ],
+)
+def test_a_refusal_names_the_claim_that_is_the_id(agent: str | None, detail: str) -> None:
+    refused = judge(claims(azp=agent), claims={"id": ["azp", "client_id"]})
+    assert isinstance(refused, Refused)
+    assert refused.deny.detail == detail
+
+
+def test_who_is_refused_is_told_as_far_as_the_token_says() -> None:
+    undated, nowhere = judge(claims(exp=None, iat=None)), judge(claims(aud=7))
+    assert undated.identity is not None
+    assert (undated.identity.until, undated.identity.issued_at) == (30, None)
+    assert nowhere.identity is not None
+    assert nowhere.identity.audience == ()

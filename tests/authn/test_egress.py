@@ -23,11 +23,17 @@ GUARDED = [
     pytest.param("64:ff9b::a9fe:a9fe", id="by way of NAT64"),
     pytest.param("64:ff9b::6464:64c8", id="Alibaba Cloud by way of NAT64"),
     pytest.param("2002:a9fe:a9fe::1", id="by way of 6to4"),
+    pytest.param("fd00:ec2::23", id="AWS, credentials of pods"),
+    pytest.param("64:ff9b:1::a9fe:a9fe", id="by way of a local NAT64"),
+    pytest.param("::a9fe:a9fe", id="IPv4-compatible"),
+    pytest.param("::ffff:0:a9fe:a9fe", id="IPv4-translated"),
+    pytest.param("2001:0:4136:e378:8000:63bf:5601:5601", id="by way of Teredo"),
 ]
 NOBODYS = [
     pytest.param("0.0.0.0", id="unspecified"),
     pytest.param("::", id="IPv6 unspecified"),
     pytest.param("::ffff:0.0.0.0", id="unspecified, IPv4 in IPv6"),
+    pytest.param("255.255.255.255", id="broadcast"),
     pytest.param("224.0.0.1", id="multicast"),
     pytest.param("239.255.255.255", id="the end of multicast"),
     pytest.param("ff02::1", id="IPv6 multicast"),

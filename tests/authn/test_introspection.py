@@ -244,7 +244,42 @@ def test_an_answer_about_a_jwt(answer: dict[str, Any], scopes: tuple[str, ...], 
     result = confirmed(answer)
     assert isinstance(result, Admitted)
     assert (result.identity.scopes, result.identity.until) == (scopes, NOW + seconds)
-    assert (result.identity.id, result.identity.key_id, result.identity.claims) == ("agent", "key", CLAIMS)
+    assert (result.identity.id, result.identity.key_id) == ("agent", "key")
+    agreed = {name: value for name, value in CLAIMS.items() if answer.get(name, value) == value}
+    assert result.identity.claims == agreed
+
+
+def test_a_claim_that_the_answer_contradicts_satisfies_no_rule() -> None:
+    own = {**CLAIMS, "role": "admin", "tenant": "acme"}
+    identity = Identity("agent", ISSUER, ("read",), (AUDIENCE,), own, NOW + 630)
+    result = confirmed({"role": "reader", "tenant": "acme", "level": "senior"}, identity)
+    assert isinstance(result, Admitted)
+    assert {name: result.identity.claims.get(name) for name in ("role", "tenant", "level")} == {
+        "role": None,
+        "tenant": "acme",
+        "level": None,
+    }
+
+
+LISTED = [
+    pytest.param({"scope": ["read"]}, ("read",), id="a list named scope"),
+    pytest.param({"scp": ["read"]}, ("read",), id="a list named scp"),
+    pytest.param({"scp": "read"}, ("read",), id="text named scp"),
+    pytest.param({"scope": "read write", "scp": ["write"]}, ("write",), id="two that disagree"),
+    pytest.param({"scope": 7}, (), id="a number"),
+    pytest.param({"scope": ["read", 7]}, ("read",), id="a list with a number"),
+]
+
+
+@pytest.mark.parametrize(("answer", "scopes"), LISTED)
+def test_scopes_are_taken_away_however_the_answer_lists_them(
+    answer: dict[str, Any], scopes: tuple[str, ...]
+) -> None:
+    own = {**CLAIMS, "al_scopes": ["read", "write"]}
+    identity = Identity("agent", ISSUER, ("read", "write"), (AUDIENCE,), own, NOW + 630)
+    result = confirmed(answer, identity)
+    assert isinstance(result, Admitted)
+    assert result.identity.scopes == scopes
 
 
 def test_a_scope_that_the_token_has_under_another_name_can_be_taken_away_too() -> None:
@@ -263,6 +298,7 @@ CONTRADICTED = [
     pytest.param({"exp": NOW - 31}, Reason.TOKEN_EXPIRED, id="expired"),
     pytest.param({"token_type": "refresh_token"}, Reason.TYPE_REFUSED, id="a refresh token"),
     pytest.param({"cnf": {"jkt": JKT}}, Reason.PROOF_INVALID, id="bound, and DPoP is off"),
+    pytest.param({"token_type": "DPoP"}, Reason.PROOF_INVALID, id="bound to nobody knows what"),
 ]
 
 

@@ -300,3 +300,33 @@ async def test_nothing_shows_what_was_said(asking: Asking) -> None:
     shown = repr(vars(asking.introspector))
     assert "swordfish" not in shown
     assert str(START + 3600) not in shown
+
+
+async def test_a_question_ends_with_the_last_who_waits_for_it(asking: Asking) -> None:
+    asking.answers(never())
+    waiting = [asyncio.ensure_future(asking.check()) for _ in range(2)]
+    await asking.asked.wait()
+    [question] = asking.introspector._under_way.values()
+    waiting[0].cancel()
+    await asyncio.gather(waiting[0], return_exceptions=True)
+    assert not question.task.done()
+    waiting[1].cancel()
+    await asyncio.gather(waiting[1], question.task, return_exceptions=True)
+    assert question.task.cancelled()
+    assert asking.introspector._under_way == {}
+
+
+async def test_made_up_tokens_keep_nobody_waiting_who_was_known(asking: Asking) -> None:
+    assert reason(await asking.check(b"known")) is None
+    asking.now += 61
+    asking.answers(never())
+    flood = [asyncio.ensure_future(asking.check(b"made-up-%d" % number)) for number in range(80)]
+    done, _ = await asyncio.wait(flood, timeout=5, return_when=asyncio.FIRST_COMPLETED)
+    assert {reason(one.result()) for one in done} == {Reason.INTROSPECTION_UNAVAILABLE}
+    assert len(asking.introspector._under_way) == 64
+    asking.answers(document(SAID))
+    assert reason(await asking.check(b"new")) is Reason.INTROSPECTION_UNAVAILABLE
+    assert reason(await asking.check(b"known")) is None
+    for one in flood:
+        one.cancel()
+    await asyncio.gather(*flood, return_exceptions=True)

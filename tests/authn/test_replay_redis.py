@@ -73,3 +73,11 @@ async def test_a_redis_that_refuses_lets_nobody_pass(client: redis.asyncio.Redis
     await client.config_set("maxmemory", "1")
     await client.config_set("maxmemory-policy", "noeviction")
     assert await use(SharedProofs(client, PATIENCE), b"one") is Reason.INTROSPECTION_UNAVAILABLE
+
+
+async def test_a_redis_that_has_forgotten_lets_nothing_pass_here_again(client: redis.asyncio.Redis) -> None:
+    used = SharedProofs(client, PATIENCE)
+    assert await use(used, b"one") is None
+    await client.flushall()
+    assert await use(used, b"one") is Reason.PROOF_INVALID
+    assert await use(used, b"two") is None

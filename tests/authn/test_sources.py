@@ -64,7 +64,7 @@ async def test_metadata_that_no_parser_takes_is_an_outage(server: KeyServer, clo
     with capture_logs() as lines:
         async with started(clock, issuer(None, server.url)) as sources:
             assert await ask(sources, clock, "old", server.url) == UNAVAILABLE
-    assert [line["problem"] for line in lines] == ["ValueError"]
+    assert [line["problem"] for line in lines] == ["its URL is neither https nor http to this machine"]
 
 
 async def test_an_issuers_own_ca_is_used(clock: Clock, tmp_path: Path) -> None:

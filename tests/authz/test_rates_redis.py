@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 # A busy machine is no outage.
 PATIENCE = 10.0
+RESOURCE = "https://edge.test"
 NOW = 1_800_000_000.0
 ALICE = Caller(Identity("alice", "https://one.example", (), (), {}, NOW + 600), frozenset(), b"", b"")
 
@@ -53,7 +54,11 @@ async def ask(
 
 
 async def test_all_count_together(client: redis.asyncio.Redis) -> None:
-    here, there, at = SharedRates(client, PATIENCE), SharedRates(client, PATIENCE), route("2/h")
+    here, there, at = (
+        SharedRates(client, RESOURCE, PATIENCE),
+        SharedRates(client, RESOURCE, PATIENCE),
+        route("2/h"),
+    )
     assert await ask(here, at) is None
     assert await ask(there, at) is None
     for rates in (here, there):
@@ -65,7 +70,7 @@ async def test_all_count_together(client: redis.asyncio.Redis) -> None:
 
 
 async def test_each_caller_and_each_rule_counts_for_itself(client: redis.asyncio.Redis) -> None:
-    rates = SharedRates(client, PATIENCE)
+    rates = SharedRates(client, RESOURCE, PATIENCE)
     one, other = route("1/h", "one"), route("1/h", "other")
     assert await ask(rates, one) is None
     assert await ask(rates, other) is None
@@ -74,66 +79,71 @@ async def test_each_caller_and_each_rule_counts_for_itself(client: redis.asyncio
     assert await ask(rates, one, None, "2001:db8::2") is not None
     assert await ask(rates, one) is not None
     assert sorted(await client.keys()) == [
-        b"keystile:rate:one\n\n192.0.2.1",
-        b"keystile:rate:one\n\n2001:0db8:0000:0000",
-        b"keystile:rate:one\nhttps://one.example\nalice",
-        b"keystile:rate:other\nhttps://one.example\nalice",
+        b"keystile:rate:https://edge.test\none\n\n192.0.2.1",
+        b"keystile:rate:https://edge.test\none\n\n2001:0db8:0000:0000",
+        b"keystile:rate:https://edge.test\none\nhttps://one.example\nalice",
+        b"keystile:rate:https://edge.test\nother\nhttps://one.example\nalice",
     ]
 
 
 async def test_requests_at_the_same_time_are_counted_one_by_one(client: redis.asyncio.Redis) -> None:
-    rates, at = SharedRates(client, PATIENCE), route("20/h")
+    rates, at = SharedRates(client, RESOURCE, PATIENCE), route("20/h")
     passed = await asyncio.gather(*(ask(rates, at) for _ in range(50)))
     assert passed.count(None) == 20
 
 
 async def test_it_is_kept_until_the_whole_burst_is_there_again(client: redis.asyncio.Redis) -> None:
-    rates, at = SharedRates(client, PATIENCE), route({"limit": "1/m", "burst": "10"})
+    rates, at = SharedRates(client, RESOURCE, PATIENCE), route({"limit": "1/m", "burst": "10"})
     for seconds in (60, 120, 180):
         await ask(rates, at)
-        left = await client.pttl("keystile:rate:api\nhttps://one.example\nalice")
+        left = await client.pttl("keystile:rate:https://edge.test\napi\nhttps://one.example\nalice")
         assert seconds * 1000 - 5000 < left <= seconds * 1000
 
 
 async def test_a_refused_request_counts_for_nothing(client: redis.asyncio.Redis) -> None:
-    rates, at = SharedRates(client, PATIENCE), route("1/h")
+    rates, at = SharedRates(client, RESOURCE, PATIENCE), route("1/h")
     assert await ask(rates, at) is None
-    before = await client.get("keystile:rate:api\nhttps://one.example\nalice")
+    before = await client.get("keystile:rate:https://edge.test\napi\nhttps://one.example\nalice")
     assert await ask(rates, at) is not None
-    assert await client.get("keystile:rate:api\nhttps://one.example\nalice") == before
+    assert await client.get("keystile:rate:https://edge.test\napi\nhttps://one.example\nalice") == before
 
 
 async def test_the_time_is_redis_own(client: redis.asyncio.Redis) -> None:
-    rates, at = SharedRates(client, PATIENCE), route("1/h")
+    rates, at = SharedRates(client, RESOURCE, PATIENCE), route("1/h")
     assert await ask(rates, at, now=NOW) is None
     assert await ask(rates, at, now=NOW + 86400) is not None
 
 
 async def test_a_clock_that_was_set_back_locks_nobody_out(client: redis.asyncio.Redis) -> None:
-    rates, at = SharedRates(client, PATIENCE), route("3600/h")
+    rates, at = SharedRates(client, RESOURCE, PATIENCE), route("3600/h")
     seconds, _ = await client.time()
-    await client.set("keystile:rate:api\nhttps://one.example\nalice", (seconds + 10**7) * 10**6)
+    await client.set(
+        "keystile:rate:https://edge.test\napi\nhttps://one.example\nalice", (seconds + 10**7) * 10**6
+    )
     deny = await ask(rates, at)
     assert deny is not None
     assert deny.retry_after == 1
-    assert int(await client.get("keystile:rate:api\nhttps://one.example\nalice")) < (seconds + 3700) * 10**6
+    assert (
+        int(await client.get("keystile:rate:https://edge.test\napi\nhttps://one.example\nalice"))
+        < (seconds + 3700) * 10**6
+    )
 
 
 async def test_a_rate_that_is_hardly_one(client: redis.asyncio.Redis) -> None:
-    rates, at = SharedRates(client, PATIENCE), route({"limit": "1/d", "burst": "999999999"})
+    rates, at = SharedRates(client, RESOURCE, PATIENCE), route({"limit": "1/d", "burst": "999999999"})
     for _ in range(3):
         assert await ask(rates, at) is None
 
 
 async def test_a_rule_without_a_rate_asks_nobody(client: redis.asyncio.Redis) -> None:
     found = Router([Rule(path="/")]).find("GET", b"", "/")
-    assert straight(SharedRates(client, PATIENCE).judge(found, ALICE, "", NOW)) is None
+    assert straight(SharedRates(client, RESOURCE, PATIENCE).judge(found, ALICE, "", NOW)) is None
 
 
 async def test_while_redis_is_away_each_process_counts_alone(
     server: Server, client: redis.asyncio.Redis
 ) -> None:
-    rates, at = SharedRates(client, PATIENCE), route("1/h")
+    rates, at = SharedRates(client, RESOURCE, PATIENCE), route("1/h")
     assert await ask(rates, at) is None
     with capture_logs() as lines:
         await server.stop()
@@ -159,7 +169,7 @@ async def test_while_redis_is_away_each_process_counts_alone(
 async def test_a_clock_that_was_set_back_does_not_keep_redis_away(
     server: Server, client: redis.asyncio.Redis
 ) -> None:
-    rates, at = SharedRates(client, PATIENCE), route("1/h")
+    rates, at = SharedRates(client, RESOURCE, PATIENCE), route("1/h")
     await server.stop()
     assert await ask(rates, at) is None
     await server.start()
@@ -176,3 +186,10 @@ async def test_a_redis_that_stalls_holds_nobody_up_for_long(
         await other.client_pause(1000)
         assert await ask(rates, at) is None
         assert await ask(rates, at) is not None
+
+
+async def test_services_that_share_a_redis_count_for_themselves(client: redis.asyncio.Redis) -> None:
+    here, there = (SharedRates(client, f"https://{name}.test", PATIENCE) for name in ("a", "b"))
+    at = route("1/h")
+    assert [await ask(here, at) is None, await ask(there, at) is None] == [True, True]
+    assert await ask(here, at) is not None

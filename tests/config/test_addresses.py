@@ -120,6 +120,63 @@ def test_refuses(read, text):
         read(text)
 
 
+REDIS = [
+    "redis://a",
+    "redis://a/",
+    "redis://[::1]:6379/15",
+    "redis://user:p%2Fw%40@redis_1:6379/0",
+    "redis://:p:w!&=@a",
+    "redis://a?db=2",
+    "rediss://a:6380/0?db=1&ssl_ca_certs=/etc/ca.pem&ssl_certfile=a.pem&ssl_keyfile=b.pem",
+    "unix:///run/redis.sock",
+    "unix://:pw@/run/redis.sock?db=1",
+]
+
+
+@pytest.mark.parametrize("text", REDIS)
+def test_takes_the_url_of_a_redis(text):
+    addresses.redis(text)
+
+
+NO_REDIS = [
+    pytest.param("redis:a", id="no slashes"),
+    pytest.param("REDIS://a", id="a scheme in capitals"),
+    pytest.param("redis+tls://a", id="another scheme"),
+    pytest.param("redis://", id="no host"),
+    pytest.param("redis://:pw@", id="a password alone"),
+    pytest.param("redis://:pw@:6379", id="a port alone"),
+    pytest.param("redis://a:", id="an empty port"),
+    pytest.param("redis://a:65536", id="a port out of range"),
+    pytest.param("redis://a:pw", id="a port that is none"),
+    pytest.param("redis://127.1", id="half an address"),
+    pytest.param("redis://a/cache", id="a database by name, which redis-py takes for 0"),
+    pytest.param("redis://a/1/2", id="a path, which redis-py takes for database 12"),
+    pytest.param("redis://a#b", id="a fragment"),
+    pytest.param("redis://:p/w@a", id="a password with / as it is"),
+    pytest.param("redis://:p?w@a", id="a password with ? as it is"),
+    pytest.param("redis://:p#w@a", id="a password with # as it is"),
+    pytest.param("redis://:p@w@a", id="a password with @ as it is"),
+    pytest.param("redis://a?", id="a ? and nothing"),
+    pytest.param("redis://a?timeout=5", id="an option that redis-py does not know"),
+    pytest.param("redis://a?db=x", id="a database that is no number"),
+    pytest.param("redis://a?db=1&", id="an option without a name"),
+    pytest.param("redis://a?ssl_ca_certs=a.pem", id="an option of TLS without TLS"),
+    pytest.param("rediss://a?ssl_cert_reqs=none", id="TLS with anybody"),
+    pytest.param("rediss://a?ssl_ca_certs=", id="an option without a value"),
+    pytest.param("unix://run/redis.sock", id="a socket with a host"),
+    pytest.param("unix:/run/redis.sock", id="a socket as elsewhere"),
+    pytest.param("unix://", id="no socket"),
+    pytest.param("unix:///a?ssl_ca_certs=a.pem", id="a socket with TLS"),
+    pytest.param("redis://a\n", id="a line end"),
+]
+
+
+@pytest.mark.parametrize("text", NO_REDIS)
+def test_refuses_what_a_redis_client_could_read_otherwise(text):
+    with pytest.raises(UnfitError):
+        addresses.redis(text)
+
+
 LOOPBACK = [
     ("localhost", True),
     ("127.0.0.1", True),

@@ -78,6 +78,28 @@ PLACES = [
     "rules: [{{path: {}, methods: {}, host: {}, public: {}, scopes: {}, claims: {}, mcp: {}}}]",
     "limits: {{header_bytes: {}, connections: {}}}",
     "log: {{output: {}/{}, refuse_when_full: {}}}",
+    "upstream: {{url: 'http://a', headers: {{X-A: {}, X-B: [{}], Host: {}}}}}",
+    "upstream: {{url: 'http://a', headers: {}}}",
+    "redis: {}",
+    "redis: {{url: {}, password: {}}}",
+    "redis: redis://:{}/a@b",
+    "redis: redis://:a@b:{}",
+    "redis: redis://a?password={}",
+    "revocations: {}",
+    "revocations: [{}]",
+    "revocations: redis://:{}#a@b",
+    "revocations: other://:{}@a",
+    "jwks_cache: {}",
+    "assertion: {}",
+    "assertion: {{key: {}, issuer: {}, audience: {}, ttl: {}}}",
+    "issuers: [{{issuer: 'https://a', ca: {}, dpop: {}, introspection: {}, allow_link_local: {}}}]",
+    "issuers: [{{issuer: 'https://a', dpop: {{mode: {}, nonce: {}}}}}]",
+    "issuers: [{{issuer: 'https://a', introspection: {{url: {}, client_id: {}, client_secret: [{}]}}}}]",
+    "issuers: [{{issuer: 'https://a', introspection: {{client_secret: {}, client_auth: {}, timeout: {}}}}}]",
+    "issuers: [{{issuer: 'https://a', introspection: {{client_secret: {{a: {}}}, mode: {}, secret: {}}}}}]",
+    "rules: [{{path: /a, passthrough: {}, rate: {}}}]",
+    "rules: [{{path: /a, passthrough: [{}, {{cookie: [{}]}}], rate: {{limit: {}, burst: {}}}}}]",
+    "rules: [{{path: /a, rate: {{limit: 1/s, burst: {}}}}}]",
     "a: [{}",
     "upstream: !x {}",
     "upstream: &x {}\nlisten: *x",
@@ -111,7 +133,25 @@ trees = st.recursive(
         st.lists(inner, max_size=2).map(lambda items: f"[{', '.join(items)}]"),
         st.dictionaries(
             st.sampled_from(
-                ["url", "path", "issuer", "jwks", "keys", "min", "a.b", "X-A", "id", "scopes", "claims"]
+                [
+                    "url",
+                    "path",
+                    "issuer",
+                    "jwks",
+                    "keys",
+                    "min",
+                    "a.b",
+                    "X-A",
+                    "id",
+                    "scopes",
+                    "claims",
+                    "headers",
+                    "dpop",
+                    "introspection",
+                    "rate",
+                    "limit",
+                    "passthrough",
+                ]
             ),
             inner,
             max_size=2,
@@ -120,7 +160,21 @@ trees = st.recursive(
     max_leaves=6,
 )
 keys = st.sampled_from(
-    ["upstream", "listen", "issuers", "rules", "scopes", "identity_headers", "limits", "log", "hosts"]
+    [
+        "upstream",
+        "listen",
+        "issuers",
+        "rules",
+        "scopes",
+        "identity_headers",
+        "limits",
+        "log",
+        "hosts",
+        "assertion",
+        "jwks_cache",
+        "revocations",
+        "redis",
+    ]
 )
 
 

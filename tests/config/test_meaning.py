@@ -18,6 +18,39 @@ PUBLIC = "a requirement on a public rule"
 UNSERVED = "a host that is refused before any rule"
 PARAMETER = "a ; that no admitted path has"
 
+# What the wire takes off every request, or writes itself.
+OF_THE_WIRE = [
+    "Host",
+    "Content-Length",
+    "Transfer-Encoding",
+    "Connection",
+    "Keep-Alive",
+    "Proxy-Connection",
+    "Proxy-Authorization",
+    "TE",
+    "Trailer",
+    "Upgrade",
+    "Expect",
+    "DPoP",
+    "X-Request-Id",
+    "traceparent",
+    "X-HTTP-Method-Override",
+    "X-Original-URL",
+    "X-Original-URI",
+    "X-Original-Method",
+    "X-Rewrite-URL",
+    "X-Override-URL",
+    "Forwarded",
+    "X-Forwarded-For",
+    "X-Real-IP",
+    "X-Client-IP",
+    "True-Client-IP",
+    "CF-Connecting-IP",
+    "X-Host",
+    "X-Scheme",
+    "X-Agent-Assertion",
+]
+
 ITSELF = "this proxy itself: every request would go round in a circle"
 UPSTREAM = "upstream: {{url: 'http://a', headers: {{{}}}}}"
 INTROSPECTION = "{{url: '{}', client_id: me, client_secret: s}}"
@@ -108,6 +141,16 @@ CASES = [
         [f'upstream.headers["X_Agent.Role"]: {RESERVED}'],
         id="a false identity in another spelling",
     ),
+    pytest.param(
+        UPSTREAM.format("X!Agent~Id: a"),
+        [f'upstream.headers["X!Agent~Id"]: {RESERVED}'],
+        id="a false identity in the spelling of another server",
+    ),
+    pytest.param(
+        "identity_headers: {X-Agent-Id: id, X~Agent~Id: name}",
+        [f'identity_headers["X~Agent~Id"]: {SPELLING}'],
+        id="two headers that differ in punctuation",
+    ),
     pytest.param(UPSTREAM.format("Host: a"), [f"upstream.headers.Host: {RESERVED}"], id="Host for upstream"),
     pytest.param(
         UPSTREAM.format("X-Api-Key: a, x_api_key: b"),
@@ -137,11 +180,33 @@ CASES = [
         id="two issuers with opaque tokens",
     ),
     pytest.param(
-        ISSUER.format("https://a.example", "keys: {refresh: 2h, max_stale: 1h}"),
+        ISSUER.format("https://a.example", "keys: {refresh: 30d, max_stale: 1.5s}"),
         [
-            "issuers[0].keys.max_stale: shorter than keys.refresh: sound keys would be dropped before they are fetched again"
+            (
+                "issuers[0].keys.max_stale: 1.5 s, shorter than keys.refresh (2592000 s):"
+                " sound keys would be dropped before they are fetched again"
+            ),
         ],
         id="keys that are too old before they are fetched again",
+    ),
+    pytest.param(
+        ISSUER.format("https://a.example", "dpop: {nonce: true}"),
+        ["issuers[0].dpop.nonce: for proofs that nobody asks for"],
+        id="a nonce for proofs while proofs are off",
+    ),
+    *(
+        pytest.param(
+            f"identity_headers: {{{name}: id}}",
+            [f"identity_headers.{name}: {RESERVED}"],
+            id=f"identity in {name}",
+        )
+        for name in OF_THE_WIRE
+    ),
+    *(
+        pytest.param(
+            UPSTREAM.format(f"{name}: a"), [f"upstream.headers.{name}: {RESERVED}"], id=f"{name} for upstream"
+        )
+        for name in OF_THE_WIRE
     ),
     *(
         pytest.param(
