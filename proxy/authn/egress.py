@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
-# The last 32 bits are an IPv4 address: NAT64 (RFC 6052 section 2.1, RFC 8215), IPv4-compatible (RFC 4291 section
-# 2.5.5.1), IPv4-translated (RFC 2765).
+# The last 32 bits are an IPv4 address: NAT64 (RFC 6052 section 2.1, RFC 8215), IPv4-compatible (RFC 4291
+# section 2.5.5.1), IPv4-translated (RFC 2765).
 _CARRIERS = tuple(map(IPv6Network, ("64:ff9b::/96", "64:ff9b:1::/48", "::/96", "::ffff:0:0:0/96")))
 _AWS = IPv6Network("fd00:ec2::/32")  # metadata, credentials of pods, time, names
 _BROADCAST = IPv4Address("255.255.255.255")
