@@ -49,6 +49,7 @@ SHELLS = {
     "authn/key_source.py",
     "authn/replay_redis.py",
     "authn/resolver.py",
+    "authn/sources.py",
     "authn/revocation_file.py",
     "authn/revocation_redis.py",
     "authz/rates_redis.py",

@@ -131,6 +131,27 @@ async def test_an_open_stream_ends_with_its_token(tmp_path: Path) -> None:
     assert server.requests[0].value(b"x-agent-id") == b"acc_1"
 
 
+async def test_a_download_that_ends_with_its_token_does_not_look_whole(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_text("[]")
+    half = (
+        http("HTTP/1.1 200 OK", "Content-Type: application/json", "Transfer-Encoding: chunked"),
+        b"4\r\nhalf\r\n",
+        Gate("never"),
+    )
+    async with (
+        upstream([half]) as server,
+        keystile(tmp_path, server.url, revocations=FILE) as proxy,
+        proxy.client() as client,
+    ):
+        await client.write(get("/guarded/file", BEARER))
+        await client.until(lambda: b"half" in client.received)
+        revoke(tmp_path, "--agent", "acc_1")
+        await client.until(lambda: client.ended or client.gone)
+        assert client.received.endswith(b"half\r\n")
+        [line] = await proxy.lines()
+    assert (line["status"], line["reason"]) == (200, "token_revoked")
+
+
 async def test_a_request_in_progress_ends_with_its_token(tmp_path: Path) -> None:
     (tmp_path / FILE).write_text("[]")
     async with (

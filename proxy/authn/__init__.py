@@ -17,9 +17,10 @@ from proxy.authn.proofs import Proofs
 from proxy.authn.replay import UsedProofs
 from proxy.authn.replay_redis import SharedProofs
 from proxy.authn.revocation import Revocation, Revocations, read_revocation
+from proxy.authn.revocation_file import unreadable
 from proxy.authn.revocation_source import RevocationError
 from proxy.authn.revocation_sources import revocation_source, revoke
-from proxy.authn.sources import KeySources, key_sources, unusable_keys
+from proxy.authn.sources import KeySources, key_sources, unusable
 from proxy.authn.tokens import Verifier
 
 __all__ = [
@@ -42,5 +43,6 @@ __all__ = [
     "read_revocation",
     "revocation_source",
     "revoke",
-    "unusable_keys",
+    "unreadable",
+    "unusable",
 ]

@@ -24,7 +24,6 @@ _MAX_ID, _MAX_URL = 255, 2048
 _YEAR_10000: Final = 253402300800  # a date in milliseconds lies beyond it, and would never expire
 _THUMBPRINT = re.compile(r"[A-Za-z0-9_-]{43}")  # a SHA-256 in base64url
 _SCOPE = re.compile(r"[!#-\[\]-~]+")  # RFC 6749 section 3.3
-# What ID tokens (OpenID Connect Core 2, 3.3.2.11) and security events (RFC 8417) carry, no access token does.
 # Tokens of other kinds, each defined so that it cannot pass for an access token: ID-JAG grants
 # (draft-ietf-oauth-identity-assertion-authz-grant), logout and security events, proofs, introspection
 # answers (RFC 9701), client metadata and requests (RFC 9101).
@@ -40,6 +39,7 @@ NEVER_TYPES: Final = frozenset(
         "keystile-assertion+jwt",
     }
 )
+# What ID tokens (OpenID Connect Core 2, 3.3.2.11) and security events (RFC 8417) carry, no access token does.
 _FOREIGN_MARKS = ("nonce", "at_hash", "c_hash", "s_hash", "events")
 
 

@@ -30,7 +30,7 @@ from proxy.authn.sources import web_of
 from proxy.model import Deny, Reason, Wait
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
 
     from proxy.authn.fetch import Web
     from proxy.authn.introspection import Said
@@ -80,6 +80,7 @@ class Introspector:
         clock: Callable[[], float],
         size: int = 10_000,
     ) -> None:
+        self.takes_opaque = endpoint.mode == "opaque"
         self._issuer = issuer.issuer
         self._endpoint = endpoint
         self._post = post
@@ -193,8 +194,12 @@ class Introspectors:
                 post = partial(web.post, insecure=issuer.allow_insecure)
                 self._introspectors[issuer.issuer] = Introspector(issuer, issuer.introspection, post, clock)
 
-    def __iter__(self) -> Iterator[Introspector]:
-        return iter(self._introspectors.values())
+    @property
+    def for_opaque(self) -> Introspector | None:
+        """The one that is asked about tokens that do not say whose they are: for them, or alone."""
+        asked = list(self._introspectors.values())
+        chosen = [one for one in asked if one.takes_opaque] if len(asked) > 1 else asked
+        return next(iter(chosen), None)
 
     def get(self, issuer: str) -> Introspector | None:
         """Return the issuer's introspector, if it has one."""
@@ -202,7 +207,7 @@ class Introspectors:
 
     async def close(self) -> None:
         """Stop every question and close every connection."""
-        for introspector in self:
+        for introspector in self._introspectors.values():
             await introspector.close()
         for web in self._webs:
             await web.close()

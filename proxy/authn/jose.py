@@ -61,6 +61,16 @@ ALGORITHMS = frozenset({*_EDWARDS, *_RSA, *_ORDERS})
 
 _MIN_RSA_BITS, _MAX_RSA_BITS = 2048, 8192
 _MIN_RSA_EXPONENT, _MAX_RSA_EXPONENT = 1 << 16, 1 << 256  # FIPS 186-5 section 5.1; a huge one only costs time
+# Infineon's chips made primes that are powers of 65537 modulo many small ones, and can be found again
+# (CVE-2017-15361, ROCA). Small primes, with the order of 65537 in each; of honest moduli one in 240 million
+# fits all of them.
+_ROCA = tuple(
+    zip(
+        (11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157),
+        (2, 6, 8, 9, 3, 26, 20, 35, 24, 13, 6, 51, 53, 54, 42, 50, 78),
+        strict=True,
+    )
+)
 _SECRET_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 
 
@@ -196,6 +206,8 @@ def _rsa(jwk: Mapping[str, Any]) -> _Read:
         raise _UnusableError("its RSA modulus has not 2048 to 8192 bits")
     if not (n & 1 and e & 1 and _MIN_RSA_EXPONENT < e < _MAX_RSA_EXPONENT):
         raise _UnusableError("its RSA modulus or exponent is weak")
+    if all(pow(n, order, prime) == 1 for prime, order in _ROCA):
+        raise _UnusableError("its RSA modulus can be factored: a broken chip made it (CVE-2017-15361)")
     return _RSA, _public(rsa.RSAPublicNumbers(e, n))
 
 

@@ -5,6 +5,7 @@ Pure. Knows neither where the set came from nor how old it is (`sources` does).
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -14,7 +15,7 @@ from proxy.authn.jose import Key, usable_key
 from proxy.model import Deny, Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 MAX_BYTES = 256 * 1024
 MAX_KEYS = 100
@@ -83,7 +84,14 @@ def key_set(document: Mapping[str, Any]) -> KeySet:
         for at, (jwk, why) in enumerate(zip(jwks, made, strict=True))
         if isinstance(why, str)
     }
+    skipped |= {f"key {kid}: another key has its kid and fits the same alg" for kid in _ambiguous(keys)}
     return KeySet(keys, tuple(sorted(skipped)))
+
+
+def _ambiguous(keys: Iterable[Key]) -> set[str]:
+    """Return the kids under which more than one key fits an algorithm: `select` chooses none of them."""
+    named = Counter((key.kid, algorithm) for key in keys for algorithm in key.algorithms)
+    return {kid for (kid, _), count in named.items() if count > 1 and kid is not None}
 
 
 def _name(jwk: object, at: int) -> str:

@@ -102,6 +102,15 @@ class FileSource(RevocationSource):
         self._adopt(self.current.joined(listed))
 
 
+def unreadable(path: Path) -> str | None:
+    """Say what is wrong with a list of revocations, in one sentence or several; None where nothing is."""
+    try:
+        _revocations(path)
+    except RevocationError as error:
+        return str(error).replace("\n", ". ")
+    return None
+
+
 def add_to_file(path: Path, item: Revocation) -> bool:
     """Add an entry to the file, which is made where it is missing; False if it was there already.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -81,9 +82,9 @@ def key_sources(
     return KeySources(sources, webs)
 
 
-def unusable_keys(issuers: Iterable[Issuer]) -> list[tuple[int, str]]:
-    """Say of each issuer, by its index, whose local key set cannot be used, why: all of them, at once."""
-    faults: list[tuple[int, str]] = []
+def unusable(issuers: Iterable[Issuer]) -> list[tuple[str, str]]:
+    """Say what of the issuers lies here and cannot be used: all of it, each with its place and why."""
+    faults: list[tuple[str, str]] = []
     for index, issuer in enumerate(issuers):
         try:
             match issuer.jwks:
@@ -92,7 +93,12 @@ def unusable_keys(issuers: Iterable[Issuer]) -> list[tuple[int, str]]:
                 case JwksFile(path=path):
                     KeyFile(path).read_now()
         except KeySetError as error:
-            faults.append((index, str(error)))
+            faults.append((f"issuers[{index}].jwks", str(error)))
+        if issuer.ca is not None:
+            try:
+                ssl.create_default_context(cafile=issuer.ca)
+            except OSError:  # an SSLError is one
+                faults.append((f"issuers[{index}].ca", f"{issuer.ca}: no certificates in PEM"))
     return faults
 
 

@@ -81,8 +81,7 @@ class Verifier:
     ) -> None:
         self._dress = dress
         self._revocations = revocations or RevocationSource()
-        # Of an opaque token nobody can say whose it is, so the configuration has one issuer of such at most.
-        self._opaque = None if introspectors is None else next(iter(introspectors), None)
+        self._opaque = None if introspectors is None else introspectors.for_opaque
         self._cache: LRUCache[bytes, _Entry] = LRUCache(cache_size)
         self._trusted = {
             issuer.issuer: _Trusted(

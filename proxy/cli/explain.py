@@ -33,9 +33,10 @@ def explain(
     ] = None,
     host: Annotated[str, typer.Option(help="The Host header. Default: the host of `resource`.")] = "",
 ) -> None:
-    """Say what would become of a request: the decision, the rule, the reason. Nothing is sent.
+    """Say what would become of a request: the decision, the rule, the reason. The upstream is sent nothing.
 
-    Only the issuers' key sets are read. The exit code is 0 for allow and 1 for deny.
+    Issuers are asked for their keys and, where `introspection` says so, about the token. The exit code is 0
+    for allow and 1 for deny.
     """
     loaded = read(config)
     # That keys were read is no news here; that they could not be is.

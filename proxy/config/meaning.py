@@ -150,15 +150,16 @@ def _proofs(config: Config) -> Iterator[Slip]:
             yield Slip((*at, "dpop", "nonce"), "for proofs that nobody asks for", "set mode, or remove nonce")
         if issuer.introspection is None:
             continue
-        asked.append(index)
+        if issuer.introspection.mode == "opaque":
+            asked.append(index)
         url = addresses.url(issuer.introspection.url)
         if "#" in url.suffix:
             yield Slip((*at, "introspection", "url"), "a URL with a fragment", "end it before #")
         if _insecure(url, issuer):
             yield Slip((*at, "introspection", "url"), "not an https URL", _HTTPS)
     for index in asked[1:]:
-        problem = "a second one: an opaque token does not say whose it is"
-        yield Slip(("issuers", index, "introspection"), problem, "keep one of them")
+        problem = "a second one for opaque tokens, which do not say whose they are"
+        yield Slip(("issuers", index, "introspection"), problem, "keep one of them, or write mode: always")
 
 
 def _issuers(config: Config) -> Iterator[Slip]:

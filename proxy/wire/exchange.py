@@ -395,12 +395,13 @@ class Exchange:
         self._finish(self.answer.status if self.answer is not None else _CLIENT_CLOSED, Note.CLIENT_CLOSED)
 
     def end(self, note: Note) -> None:
-        """End it now; an answer that is on its way ends cleanly where a chunk has just ended."""
+        """End it now. A stream of events ends cleanly where a chunk has just ended; a whole it never was."""
         if self.answer is None:
             self.failed(Reason(note))
             return
         if (
-            isinstance(self._answer_body, Chunked)
+            self.streams
+            and isinstance(self._answer_body, Chunked)
             and self._answer_body.between_chunks
             and not self.head.http10
         ):

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from proxy.authn.claims import Admitted, Refused
 from proxy.authn.fetch import Web
-from proxy.authn.introspector import Introspector
+from proxy.authn.introspector import Introspector, Introspectors
 from proxy.config import Introspection, Issuer
 from proxy.model import Identity, Reason
 from tests.support.key_server import (
@@ -330,3 +330,75 @@ async def test_made_up_tokens_keep_nobody_waiting_who_was_known(asking: Asking) 
     for one in flood:
         one.cancel()
     await asyncio.gather(*flood, return_exceptions=True)
+
+
+async def test_every_issuer_that_has_an_endpoint_is_asked_there_and_no_other() -> None:
+    async with key_server() as one, key_server() as other:
+        endpoints = {"https://one.test": one, "https://other.test": other, "https://none.test": None}
+        for name, server in endpoints.items():
+            if server is not None:
+                server.answers[PATH] = document({**SAID, "iss": name})
+        issuers = [
+            Issuer(
+                issuer=name,
+                audience=[AUDIENCE],
+                introspection=server
+                and {"url": server.url + PATH, "client_id": "keystile", "client_secret": "swordfish"},
+            )
+            for name, server in endpoints.items()
+        ]
+        made = Introspectors(issuers, lambda: START)
+        try:
+            assert made.get("https://none.test") is None
+            for name in ("https://one.test", "https://other.test"):
+                asked = made.get(name)
+                assert asked is not None
+                assert reason(await driven(asked.check(TOKEN, START))) is None
+        finally:
+            await made.close()
+        assert (len(one.asked), len(other.asked)) == (1, 1)
+
+
+async def test_closing_all_ends_every_question() -> None:
+    asked = asyncio.Event()
+
+    async def unanswered(request: web.Request) -> web.StreamResponse:
+        asked.set()
+        return await never()(request)
+
+    async with key_server() as server:
+        server.answers[PATH] = unanswered
+        endpoint = {"url": server.url + PATH, "client_id": "keystile", "client_secret": "swordfish"}
+        made = Introspectors(
+            [Issuer(issuer=ISSUER, audience=[AUDIENCE], introspection=endpoint)], lambda: START
+        )
+        waiting = asyncio.create_task(driven(made.for_opaque.check(TOKEN, START)))
+        await asked.wait()
+        await made.close()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+
+
+OPAQUE = [
+    pytest.param(("opaque",), 0, id="the only one"),
+    pytest.param(("always",), 0, id="the only one, which is asked about all"),
+    pytest.param(("always", "opaque", "always"), 1, id="the one that is for them"),
+    pytest.param(("always", "always"), None, id="none, where several are asked about their own"),
+    pytest.param((), None, id="none at all"),
+]
+
+
+@pytest.mark.parametrize(("modes", "chosen"), OPAQUE)
+async def test_who_is_asked_about_opaque_tokens(modes: tuple[str, ...], chosen: int | None) -> None:
+    made = Introspectors(
+        [
+            Issuer(
+                issuer=f"https://{index}.test",
+                introspection={"url": "https://a", "client_id": "me", "client_secret": "s", "mode": mode},
+            )
+            for index, mode in enumerate(modes)
+        ],
+        lambda: START,
+    )
+    assert made.for_opaque is (None if chosen is None else made.get(f"https://{chosen}.test"))
+    await made.close()

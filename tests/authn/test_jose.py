@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from base64 import urlsafe_b64decode
 from hashlib import sha256
 from typing import Any
@@ -56,6 +57,10 @@ USABLE = [
 
 _N = RSA.private.public_key().public_numbers().n
 _Y = EC.private.public_key().public_numbers().y
+# What 65537 makes of a modulus in the chips of CVE-2017-15361, with the small primes of the paper on it.
+_ODD_PRIMES = [n for n in range(3, 168, 2) if all(n % odd for odd in range(3, n, 2))]
+_PRIMORIAL = 2 * math.prod(_ODD_PRIMES)
+_ROCA = pow(65537, 1_234_567, _PRIMORIAL) + _PRIMORIAL * (2**2047 // _PRIMORIAL + 1)
 _P25519 = 2**255 - 19
 _P448 = 2**448 - 2**224 - 1
 _E448_POINT = E448.private.public_key().public_bytes_raw()
@@ -64,6 +69,7 @@ KTY, CURVE = "its kty is not supported", "its curve is not supported"
 SECRET, USE = "it is private or symmetric", "its use is not sig"
 OPERATIONS, ALGORITHM = "its key_ops do not include verify", "its alg does not fit its kty and crv"
 KID = "its kid is not a string of at most 256 characters"
+BROKEN = "its RSA modulus can be factored: a broken chip made it (CVE-2017-15361)"
 MODULUS = "its RSA modulus has not 2048 to 8192 bits"
 WEAK, NUMBERS = "its RSA modulus or exponent is weak", "its numbers are no key"
 POINT = "it is no point of the curve's main group"
@@ -147,6 +153,7 @@ UNUSABLE = [
     pytest.param(RSA.public(n=number(2**8192 + 1)), MODULUS, id="RSA with 8193 bits"),
     pytest.param(RSA.public(n=""), MODULUS, id="RSA without a modulus"),
     pytest.param(RSA.public(n=number(_N + 1)), WEAK, id="an even modulus"),
+    pytest.param(RSA.public(n=number(_ROCA)), BROKEN, id="a modulus of a broken chip"),
     pytest.param(RSA.public(e=number(1)), WEAK, id="exponent 1, under which everything is signed"),
     pytest.param(RSA.public(e=number(3)), WEAK, id="exponent 3"),
     pytest.param(RSA.public(e=number(65535)), WEAK, id="the longest of the short exponents"),
@@ -168,6 +175,18 @@ def test_a_key_fits_its_algorithms(jwk: dict[str, Any], algorithms: set[str]) ->
 def test_an_unfit_key_is_not_used(jwk: dict[str, Any], why: str) -> None:
     refused = usable_key(jwk)
     assert refused == why
+
+
+# The primes of which 65537 does not make every remainder: only those tell a broken chip's modulus from others.
+TELLING = [11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157]
+
+
+@pytest.mark.parametrize("prime", TELLING)
+def test_a_modulus_that_one_small_prime_acquits_is_used(prime: int) -> None:
+    powers = {pow(65537, at, prime) for at in range(prime)}
+    others = _PRIMORIAL // prime
+    acquitted = next(n for at in range(1, prime) if (n := _ROCA + at * others) % prime not in {0, *powers})
+    assert isinstance(usable_key(RSA.public(n=number(acquitted))), Key)
 
 
 # y → whether the curve has a point there, worked out with the formula of RFC 8032 section 5.2.3.

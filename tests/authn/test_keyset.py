@@ -87,6 +87,15 @@ def test_the_key_chosen_by_fit_is_the_right_one() -> None:
     assert keys.select("RS256", "ed") != keys.select("EdDSA", "ed")
 
 
+def test_keys_that_cannot_be_told_apart_are_told() -> None:
+    one, other = make_key("EdDSA", "one"), make_key("EdDSA", "other")
+    keys = key_set({"keys": [one.public(kid="k"), other.public(kid="k"), one.public(kid=None)]})
+    assert keys.skipped == ("key k: another key has its kid and fits the same alg",)
+    assert key_set({"keys": [one.public(kid="k"), one.public(kid="k")]}).skipped == ()
+    both = {"keys": [one.public(kid="k"), make_key("ES256").public(kid="k")]}
+    assert key_set(both).skipped == ()
+
+
 def test_unusable_keys_are_skipped_one_by_one() -> None:
     keys = key_set({"keys": [make_key("HS256").jwk, ED.jwk, "no key", ED_2.public(use="enc"), RSA.jwk]})
     assert {key.kid for key in keys.keys} == {"ed", "rsa"}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from structlog.testing import capture_logs
 
-from proxy.authn import KeySetError, key_sources
+from proxy.authn import KeySetError, key_sources, unusable
 from proxy.authn.jose import Key
 from proxy.model import Deny, Reason
 from tests.support.certificates import certified
@@ -242,3 +242,22 @@ async def test_keys_that_cannot_be_kept_are_used_all_the_same(
         "keys_changed",
         "jwks_cache_not_written",
     }
+
+
+async def test_every_local_key_set_that_cannot_be_used_is_told_at_once(clock: Clock, tmp_path: Path) -> None:
+    (tmp_path / "good.json").write_bytes(jwks_bytes(OLD))
+    (tmp_path / "empty.json").write_text('{"keys": []}')
+    issuers = [
+        issuer(jwks(OLD)),
+        issuer({"keys": [make_key("HS256").jwk]}),
+        issuer(str(tmp_path / "good.json")),
+        issuer(str(tmp_path / "empty.json")),
+        issuer(str(tmp_path / "gone.json")),
+        issuer("https://nobody.test/jwks.json"),
+        issuer(None),
+    ]
+    faults = unusable(issuers)
+    assert [place for place, _ in faults] == ["issuers[1].jwks", "issuers[3].jwks", "issuers[4].jwks"]
+    assert "private or symmetric" in faults[0][1]
+    assert "no key that can be used" in faults[1][1]
+    assert faults[2][1]

@@ -124,4 +124,32 @@ def test_keys_that_cannot_be_used_are_faults(jwks: object, why: str, command: st
     for index in (0, 1):
         assert f"issuers[{index}].jwks: " in err
     assert err.count(why) == 2
-    assert "2 faults; nothing was started" in err
+    assert "2 faults; nothing was done" in err
+
+
+FILES_UNUSABLE = [
+    pytest.param(
+        {"revocations": "bad"}, "- {agent: [a, b]}", "revocations: ", "line 1, [0].agent", id="a list"
+    ),
+    pytest.param(
+        {"assertion": {"key": "bad"}}, "no key", "assertion.key: ", "not an Ed25519", id="a signing key"
+    ),
+    pytest.param(
+        {"issuers": [{"issuer": "https://a.test", "ca": "bad"}]},
+        "no certificate",
+        "issuers[0].ca: ",
+        "no certificates",
+        id="an authority",
+    ),
+]
+
+
+@pytest.mark.parametrize(("settings", "content", "place", "why"), FILES_UNUSABLE)
+def test_files_that_cannot_be_used_are_faults(
+    settings: dict[str, object], content: str, place: str, why: str, tmp_path: Path
+) -> None:
+    (tmp_path / "bad").write_text(content)
+    code, out, err = run("check", settings_file(tmp_path, "http://127.0.0.1:9", **settings))
+    assert (code, out) == (2, "")
+    assert place in err
+    assert why in err

@@ -108,8 +108,8 @@ def test_a_configuration_without_a_place_exits_2(tmp_path: Path) -> None:
 def test_a_broken_file_is_left_alone(config: Path, listed: Path) -> None:
     listed.write_text("- jit: 7d1c\n")
     code, out, err = run(config, "--jti", "7d1c")
-    assert (code, out) == (1, "")
-    assert err.startswith(f"keystile: {listed}: line 1, [0].jit: unknown key; choose from ")
+    assert (code, out) == (2, "")
+    assert f"revocations: {listed}: line 1, [0].jit: unknown key; choose from " in err
     assert listed.read_text() == "- jit: 7d1c\n"
 
 

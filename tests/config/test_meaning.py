@@ -176,7 +176,7 @@ CASES = [
         "issuers:\n"
         f"  - {{issuer: 'https://a.example', introspection: {INTROSPECTION.format('https://a.example')}}}\n"
         f"  - {{issuer: 'https://b.example', introspection: {INTROSPECTION.format('https://b.example')}}}",
-        ["issuers[1].introspection: a second one: an opaque token does not say whose it is"],
+        ["issuers[1].introspection: a second one for opaque tokens, which do not say whose they are"],
         id="two issuers with opaque tokens",
     ),
     pytest.param(
