@@ -262,7 +262,7 @@ class Cached(RuleBasedStateMachine):
 TIERS = [
     pytest.param(settings(max_examples=20, stateful_step_count=25, deadline=None), id="quick"),
     pytest.param(
-        settings(max_examples=2_000, stateful_step_count=80, deadline=None), id="long", marks=pytest.mark.long
+        settings(max_examples=300, stateful_step_count=60, deadline=None), id="long", marks=pytest.mark.long
     ),
 ]
 

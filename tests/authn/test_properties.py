@@ -309,7 +309,7 @@ def test_each_odd_value_alone() -> None:
             agree(compact(json.dumps(heading(ED)), payload, ED.sign))
 
 
-@tiers(quick=150, long=20_000)
+@tiers(quick=150, long=5_000)
 def test_claims_of_any_kind(tier: settings) -> None:
     @tier
     @given(st.sampled_from(KEYS), changes(CLAIMS, 4), st.sampled_from(["JWT", "at+jwt"]))
@@ -321,7 +321,7 @@ def test_claims_of_any_kind(tier: settings) -> None:
     holds()
 
 
-@tiers(quick=150, long=20_000)
+@tiers(quick=150, long=5_000)
 def test_headers_of_any_kind(tier: settings) -> None:
     signers = [
         *KEYS,
@@ -400,7 +400,7 @@ MEMBERS = st.tuples(NAMES, st.sampled_from(ODD_VALUES)).map(":".join)
 SPACES = st.sampled_from(["", "", " ", "\n", "\t\r", "\v", "\u00a0", "\ufeff", "{}", ",", "\0", "//"])
 
 
-@tiers(quick=150, long=20_000)
+@tiers(quick=150, long=5_000)
 def test_json_of_any_spelling(tier: settings) -> None:
     @tier
     @given(
@@ -558,7 +558,7 @@ def test_what_is_changed_below_was_honest() -> None:
     assert len(set(tokens())) == 13
 
 
-@tiers(quick=150, long=50_000)
+@tiers(quick=150, long=20_000)
 def test_an_honest_token_that_is_changed(tier: settings) -> None:
     @tier
     @given(TWO, MUTATIONS)
@@ -574,7 +574,7 @@ def test_an_honest_token_that_is_changed(tier: settings) -> None:
     holds()
 
 
-@tiers(quick=80, long=10_000)
+@tiers(quick=80, long=5_000)
 def test_two_tokens_never_share_an_entry(tier: settings) -> None:
     @tier
     @given(
@@ -621,7 +621,7 @@ def proofs() -> list[tuple[SigningKey, bytes]]:
     ]
 
 
-@tiers(quick=150, long=50_000)
+@tiers(quick=150, long=20_000)
 def test_an_honest_proof_that_is_changed(tier: settings) -> None:
     honest_ones = [proof for _, proof in proofs()]
 
@@ -657,7 +657,7 @@ PROOF_CLAIMS: dict[str, list[Any]] = {
 }
 
 
-@tiers(quick=120, long=20_000)
+@tiers(quick=120, long=5_000)
 def test_proofs_of_any_kind(tier: settings) -> None:
     @tier
     @given(changes(PROOF_CLAIMS, 3), changes({"typ": HEADERS["typ"], "crit": [[]], "kid": [0, "k"]}, 1))
