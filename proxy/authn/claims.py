@@ -112,7 +112,8 @@ def check(
 
 def _kind(typ: str) -> str:
     """Reduce a `typ` to what is compared: media types have no case, and may leave `application/` out."""
-    return typ.lower().removeprefix("application/")
+    # Beyond ASCII there are letters whose lower case is an ASCII one: the Kelvin sign is no k.
+    return typ.lower().removeprefix("application/") if typ.isascii() else typ
 
 
 def _kind_refused(expected: Expected, typ: str | None, claims: Mapping[str, Any]) -> Deny | None:

@@ -573,3 +573,10 @@ def test_who_is_refused_is_told_as_far_as_the_token_says() -> None:
     assert (undated.identity.until, undated.identity.issued_at) == (30, None)
     assert nowhere.identity is not None
     assert nowhere.identity.audience == ()
+
+
+def test_a_letter_that_lowers_to_another_alphabets_is_another_type() -> None:
+    refused = judge(claims(), "to\u212aen+jwt", types=["token+jwt"])
+    assert isinstance(refused, Refused)
+    assert refused.deny.reason is Reason.TYPE_REFUSED
+    assert isinstance(judge(claims(), "TOKEN+jwt", types=["token+jwt"]), Admitted)

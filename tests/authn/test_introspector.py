@@ -372,7 +372,9 @@ async def test_closing_all_ends_every_question() -> None:
         made = Introspectors(
             [Issuer(issuer=ISSUER, audience=[AUDIENCE], introspection=endpoint)], lambda: START
         )
-        waiting = asyncio.create_task(driven(made.for_opaque.check(TOKEN, START)))
+        introspector = made.get(ISSUER)
+        assert introspector is not None
+        waiting = asyncio.create_task(driven(introspector.check(TOKEN, START)))
         await asked.wait()
         await made.close()
         with pytest.raises(asyncio.CancelledError):

@@ -13,7 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from proxy.authn.revocation import NOTHING, Revocation, Revocations
-from proxy.authn.revocation_file import FileSource, _stamp, add_to_file
+from proxy.authn.revocation_file import FileSource, _stamp, add_to_file, unreadable
 from proxy.authn.revocation_source import RevocationError
 from tests.support.records import until
 
@@ -319,3 +319,19 @@ def test_a_disk_that_takes_no_more_leaves_the_old_file_and_nothing_else(path: Pa
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert path.read_text() == A + B
     assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+UNREADABLE = [
+    pytest.param(A, None, id="a list"),
+    pytest.param("[]", None, id="an empty list"),
+    pytest.param("", "list", id="an empty file"),
+    pytest.param("- agnt: a\n", "unknown key", id="a misspelt name"),
+    pytest.param("agent: a\n", "list", id="no list"),
+]
+
+
+@pytest.mark.parametrize(("text", "why"), UNREADABLE)
+def test_what_is_wrong_with_a_file_before_it_is_used(path: Path, text: str, why: str | None) -> None:
+    path.write_text(text)
+    told = unreadable(path)
+    assert told is None if why is None else told is not None and why in told and "\n" not in told

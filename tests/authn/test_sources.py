@@ -261,3 +261,13 @@ async def test_every_local_key_set_that_cannot_be_used_is_told_at_once(clock: Cl
     assert "private or symmetric" in faults[0][1]
     assert "no key that can be used" in faults[1][1]
     assert faults[2][1]
+
+
+async def test_a_ca_that_holds_no_certificate_is_told(tmp_path: Path) -> None:
+    (tmp_path / "empty.pem").touch()
+    issuers = [
+        issuer(None, ca=certified(tmp_path).ca),
+        issuer(None, ca=tmp_path / "empty.pem"),
+        issuer({"keys": []}, ca=tmp_path / "gone.pem"),
+    ]
+    assert [place for place, _ in unusable(issuers)] == ["issuers[1].ca", "issuers[2].jwks", "issuers[2].ca"]

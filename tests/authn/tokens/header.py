@@ -9,12 +9,14 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from proxy.model import Reason
 from tests.authn.tokens.issuers import (
+    CARELESS,
     ED,
     ED448,
     ES,
     LONE,
     LONE_ED,
     LONE_RSA,
+    NEVER_TYPES,
     OTHER,
     PLAIN,
     PLAIN_EC,
@@ -185,11 +187,9 @@ ALGORITHMS: list[Row] = [
     *(refused(f"an alg that is {says}", MALFORMED, signed(alg=value)) for says, value in NO_TEXT),
 ]
 
+CRITICAL: list[Any] = [["exp"], ["alg"], ["b64"], ["x", "x"], [], [7], "exp", None, {}, False]
 EXTENSIONS: list[Row] = [
-    *(
-        refused(f"crit {json.dumps(value)}", MALFORMED, signed(crit=value))
-        for value in (["exp"], ["alg"], ["b64"], ["x", "x"], [], [7], "exp", None, {}, False)
-    ),
+    *(refused(f"crit {json.dumps(value)}", MALFORMED, signed(crit=value)) for value in CRITICAL),
     refused(
         "crit that names what is there",
         MALFORMED,
@@ -299,17 +299,10 @@ TYPES: list[Row] = [
     *(
         refused(f"typ {typ}", TYPE, signed(typ=typ))
         for typ in (
-            "dpop+jwt",
+            *NEVER_TYPES,
             "DPoP+JWT",
             "application/dpop+jwt",
-            "logout+jwt",
-            "secevent+jwt",
             "application/secevent+jwt",
-            "oauth-id-jag+jwt",
-            "token-introspection+jwt",
-            "oauth-authz-req+jwt",
-            "client-authentication+jwt",
-            "keystile-assertion+jwt",
             "id+jwt",
             "vc+jwt",
             "dc+sd-jwt",
@@ -333,6 +326,18 @@ TYPES: list[Row] = [
             "at+jw\u0442",
             "J" * 5000,
         )
+    ),
+    admitted(
+        "a typ that only this issuer has",
+        build(ED, {"typ": "application/Custom+JWT"}, {"iss": CARELESS}),
+        issuer=CARELESS,
+    ),
+    refused(
+        "typ at+jwt where another one is asked for", TYPE, build(ED, {"typ": "at+jwt"}, {"iss": CARELESS})
+    ),
+    *(
+        refused(f"typ {typ}, though it is configured", TYPE, build(ED, {"typ": typ}, {"iss": CARELESS}))
+        for typ in NEVER_TYPES
     ),
     refused("no typ where at+jwt is asked for", TYPE, build(ED, {"typ": ABSENT}, {"iss": TYPED})),
     refused("typ JWT where at+jwt is asked for", TYPE, build(ED, {"typ": "JWT"}, {"iss": TYPED})),

@@ -17,7 +17,9 @@ AGENT = "acc_1"
 ELSEWHERE = "https://elsewhere.test"
 MAIN, OTHER, STRICT, PLAIN = (f"https://{name}.test" for name in ("issuer", "other", "strict", "plain"))
 ODD, LONE, DEMANDING, NAMING = (f"https://{name}.test" for name in ("odd", "lone", "demanding", "naming"))
-BOUND, REQUIRED, TYPED = (f"https://{name}.test" for name in ("bound", "required", "typed"))
+BOUND, REQUIRED, TYPED, CARELESS = (
+    f"https://{name}.test" for name in ("bound", "required", "typed", "careless")
+)
 
 ED, ED448 = make_key("EdDSA", "ed"), make_key("Ed448", "ed448")
 _RSA = make_key("RS256", "rsa").private
@@ -88,6 +90,18 @@ def _off_curve() -> JSON:
 
 
 _STRANGE_N = _modulus(STRANGE_RSA)
+
+NEVER_TYPES = [
+    "dpop+jwt",
+    "logout+jwt",
+    "secevent+jwt",
+    "oauth-id-jag+jwt",
+    "token-introspection+jwt",
+    "oauth-authz-req+jwt",
+    "client-authentication+jwt",
+    "keystile-assertion+jwt",
+]
+"""What is no access token, whatever a configuration says."""
 
 UNFIT: list[tuple[str, JSON, SigningKey]] = [
     ("an RSA key of 1024 bits", WEAK.jwk, WEAK),
@@ -191,6 +205,7 @@ def settings() -> list[dict[str, Any]]:
             "claims": {"id": ["https://a.b/agent", "act.sub"], "scopes": ["permissions", "scope"]},
         },
         {"issuer": TYPED, "jwks": jwks(ED), "types": ["at+jwt"]},
+        {"issuer": CARELESS, "jwks": jwks(ED), "types": [*NEVER_TYPES, "custom+jwt"]},
         {"issuer": BOUND, "jwks": jwks(ED), "dpop": "optional"},
         {"issuer": REQUIRED, "jwks": jwks(ED), "dpop": "required"},
     ]
