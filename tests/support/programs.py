@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
+import random
 import re
 import signal
 import socket
@@ -154,7 +155,8 @@ def fetch(
 
 
 def free_port() -> int:
-    """A port that nothing listens on, for programs that cannot be told to pick one themselves."""
-    with socket.create_server(("127.0.0.1", 0)) as bound:
-        port: int = bound.getsockname()[1]
-    return port
+    """A port that nobody listens on, below those that the system hands out to clients meanwhile."""
+    while True:
+        port = random.randrange(10_240, 32_768)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
