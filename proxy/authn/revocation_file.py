@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from proxy.authn.revocation import Revocation, Revocations
-from proxy.authn.revocation_list import created, entries, extended
+from proxy.authn.revocation_list import entries, extended
 from proxy.authn.revocation_source import RevocationError, RevocationSource
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def unreadable(path: Path) -> str | None:
 
 
 def add_to_file(path: Path, item: Revocation) -> bool:
-    """Add an entry to the file, which is made where it is missing; False if it was there already.
+    """Add an entry to the file; False if it was there already.
 
     The new file replaces the old one whole, with its mode and owner; others who do the same wait meanwhile.
 
@@ -129,13 +129,8 @@ def add_to_file(path: Path, item: Revocation) -> bool:
 
 def _added(path: Path, item: Revocation) -> bool:
     with _locked(path.parent) as folder:
-        try:
-            text = _text(path)
-        except FileNotFoundError:
-            _replace(path, created(item), folder, None)
-            return True
-        found = _entries(path, text)
-        if item in found:
+        text = _text(path)
+        if item in _entries(path, text):
             return False
         longer = extended(text, item)
         if longer is None:
@@ -197,14 +192,13 @@ def _locked(folder: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _replace(path: Path, text: str, folder: int, old: os.stat_result | None) -> None:
+def _replace(path: Path, text: str, folder: int, old: os.stat_result) -> None:
     """Put a new file in the place of `old`; whoever reads meanwhile sees one of them, whole."""
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(text.encode())
-            if old is not None:
-                _keep_owner(file.fileno(), old)
+            _keep_owner(file.fileno(), old)
             file.flush()
             os.fsync(file.fileno())
         Path(name).replace(path)

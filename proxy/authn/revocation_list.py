@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _SHOWN = 64
-_HEADING = "# Refused although signed and not expired: by jti, agent, key, issuer; before: issued earlier.\n"
 
 
 def entries(text: str) -> tuple[list[Revocation], list[Fault]]:
@@ -52,11 +51,6 @@ def extended(text: str, item: Revocation) -> str | None:
         if entries(candidate) == (wanted, []):
             return candidate
     return None
-
-
-def created(item: Revocation) -> str:
-    """Return a new list of one entry."""
-    return f"{_HEADING}{_block(item)}"
 
 
 def _candidates(text: str, item: Revocation) -> Iterator[str]:

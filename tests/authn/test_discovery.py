@@ -14,25 +14,11 @@ from tests.support.key_server import JWKS, KeyServer, document, key_server, redi
 from tests.support.keys import jwks, make_key
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from pathlib import Path
 
 GOOD = document(jwks(make_key("EdDSA", "k")))
 RFC_8414 = "/.well-known/oauth-authorization-server"
 OIDC = "/.well-known/openid-configuration"
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[KeyServer]:
-    async with key_server() as running:
-        yield running
-
-
-@pytest.fixture
-async def web() -> AsyncIterator[Web]:
-    opened = Web()
-    yield opened
-    await opened.close()
 
 
 async def discovered(web: Web, issuer: str, *, insecure: bool = False) -> set[str | None]:

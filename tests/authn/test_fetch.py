@@ -36,19 +36,6 @@ KEY = make_key("EdDSA", "k")
 GOOD = document(jwks(KEY))
 
 
-@pytest.fixture
-async def server() -> AsyncIterator[KeyServer]:
-    async with key_server() as running:
-        yield running
-
-
-@pytest.fixture
-async def web() -> AsyncIterator[Web]:
-    opened = Web()
-    yield opened
-    await opened.close()
-
-
 async def fetched(web: Web, url: str, *, insecure: bool = False) -> set[str | None]:
     return {key.kid for key in (await from_url(web, url, insecure=insecure)).keys.keys}
 

@@ -19,7 +19,6 @@ from tests.support.key_server import (
     document,
     dripping,
     endless,
-    key_server,
     never,
     redirect,
     status,
@@ -28,24 +27,11 @@ from tests.support.keys import jwks, make_key
 from tests.support.sources import ISSUER, Clock, answer, ask, issuer, started
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from tests.support.key_server import Answer
 
 OLD, NEW = make_key("EdDSA", "old"), make_key("EdDSA", "new")
 GOOD, ROTATED = document(jwks(OLD)), document(jwks(OLD, NEW))
 UNKNOWN, UNAVAILABLE = Reason.KEY_UNKNOWN, Reason.KEYS_UNAVAILABLE
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[KeyServer]:
-    async with key_server() as running:
-        yield running
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 async def test_keys_are_fetched_at_start(server: KeyServer, clock: Clock) -> None:

@@ -259,11 +259,11 @@ def test_an_entry_is_added_once_and_all_else_stays(path: Path) -> None:
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
-def test_a_missing_file_is_made_for_its_owner_alone(tmp_path: Path) -> None:
+def test_a_missing_file_is_told_and_not_made(tmp_path: Path) -> None:
     path = tmp_path / "new.yaml"
-    assert add_to_file(path, Revocation(agent="c"))
-    assert path.read_text().endswith(f"\n{ADDED}")
-    assert path.stat().st_mode & 0o777 == 0o600
+    with pytest.raises(RevocationError, match=r"new\.yaml: No such file"):
+        add_to_file(path, Revocation(agent="c"))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_mode_and_link_stay(path: Path, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.authn.revocation import Revocation
-from proxy.authn.revocation_list import created, entries, extended
+from proxy.authn.revocation_list import entries, extended
 
 READ = [
     pytest.param("[]", [], id="an empty list"),
@@ -86,4 +86,3 @@ def test_whatever_an_id_is_it_can_be_written(text: str, agent: str, seconds: int
     longer = extended(text, entry)
     assert longer is not None
     assert entries(longer) == ([*entries(text)[0], entry], [])
-    assert entries(created(entry)) == ([entry], [])

@@ -33,6 +33,7 @@ async def place(
     request: pytest.FixtureRequest, tmp_path: Path
 ) -> AsyncIterator[RevocationFile | RevocationRedis]:
     if request.param == "file":
+        (tmp_path / "revoked.yaml").write_text("[]")
         yield RevocationFile(path=tmp_path / "revoked.yaml")
     else:
         async with redis_server(tmp_path) as server:

@@ -18,23 +18,11 @@ from tests.support.keys import jwks, jwks_bytes, make_key
 from tests.support.sources import ISSUER, OTHER, Clock, ask, issuer, started
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from pathlib import Path
 
 OLD, NEW = make_key("EdDSA", "old"), make_key("EdDSA", "new")
 GOOD = document(jwks(OLD))
 UNKNOWN, UNAVAILABLE = Reason.KEY_UNKNOWN, Reason.KEYS_UNAVAILABLE
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[KeyServer]:
-    async with key_server() as running:
-        yield running
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 async def test_one_issuers_outage_is_not_anothers(server: KeyServer, clock: Clock) -> None:
