@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
@@ -85,9 +85,14 @@ class Note(StrEnum):
 
     PUBLIC = "public"
     LEGACY_PASSTHROUGH = "legacy_passthrough"
+    TOKEN_EXPIRED = "token_expired"
     TOKEN_REVOKED = "token_revoked"
     DRAINING = "draining"
     CLIENT_CLOSED = "client_closed"
+
+
+Kind = Literal["tool", "prompt", "resource", "template"]
+_NO_ARGUMENTS: Mapping[str, object] = MappingProxyType({})
 
 
 class Peer(Struct, frozen=True, gc=False):
@@ -178,11 +183,43 @@ class Deny(Struct, frozen=True, gc=False):
     lines: bytes = b""
 
 
+class Operation(Struct, frozen=True, gc=False):
+    """What one JSON-RPC message asks an MCP server for: what the entries of a rule's `mcp` are about.
+
+    `kind` says what `name` names: a tool, a prompt, a resource (its URI), a template (of such URIs). Both
+    are None and empty where the method names nothing. `arguments` are a tool's or a prompt's.
+    """
+
+    method: str
+    kind: Kind | None = None
+    name: str = ""
+    arguments: Mapping[str, object] = _NO_ARGUMENTS
+
+
+class Call(Struct, frozen=True, omit_defaults=True, gc=False):
+    """A message as its access line shows it: `method`, what it names, the arguments that are to be logged.
+
+    `session` is a digest of its session's id; `protocol` and `client` are what the caller says of itself.
+    """
+
+    method: str | None = None
+    tool: str | None = None
+    resource: str | None = None
+    prompt: str | None = None
+    arguments: Mapping[str, object] | None = None
+    session: str | None = None
+    protocol: str | None = None
+    client: str | None = None
+
+
 class Opening(Struct, gc=False):
-    """What is known of a request when it is decided: the first half of its access line.
+    """What is known of a request when it is decided: the first half of its access line, and of its answer.
 
     `timestamp` is Unix seconds. `path` never has the query. `decision` is
-    "allow" or "deny"; `required` is the scopes that the rule asks for.
+    "allow" or "deny"; `required` is the scopes that the rule asks for. `mcp` is what a request for MCP
+    asks: a tuple where it is a batch. Not for the log: `entry` names the MCP entry that decided; `rpc` is the
+    JSON-RPC `id` that a refusal answers, as JSON, empty where it is unknown, None where nobody speaks MCP;
+    `told` is header lines that every answer gets, each ending in CRLF.
     """
 
     timestamp: float
@@ -197,7 +234,11 @@ class Opening(Struct, gc=False):
     rule: str | None = None
     caller: Caller | None = None
     required: tuple[str, ...] = ()
+    mcp: Call | tuple[Call, ...] | None = None
     user_agent: str | None = None
+    entry: str | None = None
+    rpc: bytes | None = None
+    told: bytes = b""
 
 
 class Closing(Struct, gc=False):
@@ -220,7 +261,8 @@ class Closing(Struct, gc=False):
 class Body(Struct, frozen=True, gc=False):
     """Need: the whole request body, at most `limit` bytes.
 
-    The wire sends in the bytes, or `Reason.BODY_TOO_LARGE`.
+    The wire sends in the bytes, or why there are none: `BODY_TOO_LARGE`, or `OVERLOADED` where too many bytes
+    are being collected at the same time.
     """
 
     limit: int
@@ -240,7 +282,55 @@ class Time(Struct, frozen=True, gc=False):
     """Need: the time (Unix seconds), after something that took a while. The wire sends it in at once."""
 
 
-Need = Body | Wait | Time
+class Arrived(Struct, frozen=True, gc=False):
+    """Need: what has come of the request body so far, without waiting: the wire sends it in at once.
+
+    It is whole, or empty: also where it is longer than `limit` bytes.
+    """
+
+    limit: int
+
+
+Need = Body | Wait | Time | Arrived
+
+
+class Transform(Protocol):
+    """What becomes of an answer's content on its way to the client; knows no framing."""
+
+    whole: int | None
+    """The content is collected, at most so many bytes, and fed in one piece before the head leaves.
+
+    None where it is fed as it comes, and every piece that is returned ends where the stream may end.
+    """
+
+    def feed(self, data: bytes) -> bytes | None:
+        """Return what goes on in place of `data`; None where what came must not go on, nor anything after."""
+
+    def end(self) -> bytes | None:
+        """Return what remains once the content has ended; None as above."""
+
+
+class Changes(Struct, frozen=True, gc=False):
+    """What becomes of an answer.
+
+    `dropping` names header lines that are left out, lower-cased; `lines` are put in, each ending in CRLF.
+    """
+
+    dropping: frozenset[bytes] = frozenset()
+    lines: bytes = b""
+    transform: Transform | None = None
+
+
+class Answer(Protocol):
+    """Decides what becomes of the upstream's answer once its head has come."""
+
+    def changes(
+        self, status: int, fields: Mapping[bytes, bytes], repeated: frozenset[bytes]
+    ) -> Changes | Reason | None:
+        """Return what to change, None where nothing is; a reason where nobody may have the answer.
+
+        `fields` maps each lower-cased name to its value, values of a repeated name joined by ", ".
+        """
 
 
 _NOTHING: Mapping[int, Reason] = MappingProxyType({})
@@ -252,13 +342,18 @@ class Forward(Struct, frozen=True, gc=False):
     `head` is the request line and every header line, each ending in CRLF; the wire adds the framing of
     the body and the empty line. `unfit` maps a status of the upstream's answer to the reason for which that
     answer goes to nobody: the client gets the refusal. `told` is header lines for the client, each ending in
-    CRLF, which its answer gets besides the upstream's.
+    CRLF, which its answer gets besides the upstream's. `answer` decides over the rest of it, None where it
+    goes on as it came. A stream of events ends at `until` (Unix seconds), None where it ends by itself.
+    `dropping` names lines of the upstream's answer that are left out, lower-cased.
     """
 
     head: bytes
     opening: Opening
     unfit: Mapping[int, Reason] = _NOTHING
     told: bytes = b""
+    answer: Answer | None = None
+    until: float | None = None
+    dropping: frozenset[bytes] = frozenset()
 
     def __repr__(self) -> str:
         """Say nothing: the head has the upstream's credentials."""

@@ -70,7 +70,9 @@ SHELLS = {
     "wire/client.py",
     "wire/deadlines.py",
     "wire/exchange.py",
+    "wire/hearing.py",
     "wire/listen.py",
+    "wire/overtime.py",
     "wire/pool.py",
     "wire/upstream.py",
 }

@@ -82,7 +82,7 @@ def test_the_access_line_of_the_readme_is_one() -> None:
         "mcp",
         Caller(identity, frozenset(), b"", fragment(identity)),
         tuple(shown["required_scopes"]),
-        shown["user_agent"],
+        user_agent=shown["user_agent"],
     )
     line = json.loads(Lines(0).access(opening, Closing(200, 212, 301, 0.004118, 0.003702, 200)))
     assert list(line.items()) == list(shown.items())

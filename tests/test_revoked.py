@@ -122,7 +122,7 @@ async def test_an_open_stream_ends_with_its_token(tmp_path: Path) -> None:
             await client.until(lambda client=client: b"data: 1" in client.received)
         assert revoke(tmp_path, "--agent", "acc_1") == "revoked: agent acc_1\n"
         await revoked.until(lambda: revoked.ended)
-        assert revoked.received.endswith(b"data: 1\n\n\r\n0\r\n\r\n")
+        assert revoked.received.endswith(b"data: 1\n\n\r\n11\r\n: token_revoked\n\n\r\n0\r\n\r\n")
         assert not other.ended
         lines = await proxy.lines()
     reasons = {line["agent_id"]: (line["status"], line["decision"], line["reason"]) for line in lines}

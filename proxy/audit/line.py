@@ -18,13 +18,13 @@ from msgspec import Struct
 from msgspec.json import Encoder
 from msgspec.structs import replace
 
+from proxy.audit.text import CAP, calls, capped, whole
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from proxy.model import Closing, Identity, Note, Opening, Reason
+    from proxy.model import Call, Closing, Identity, Note, Opening, Reason
 
-_CAP = 256
-"""Bytes of UTF-8 that a text may have in a line."""
 _TEXTS = ("request_id", "client_request_id", "trace_id", "client", "method", "path", "rule", "user_agent")
 _DELETE = 0x7F
 _UNPRINTABLE = re.compile(r"[^\n -~]")
@@ -69,6 +69,7 @@ class _After(Struct, omit_defaults=True, gc=False):
     """What stands behind the identity; `required_scopes` is left out when empty, `truncated` when false."""
 
     required_scopes: tuple[str, ...] = ()
+    mcp: Call | tuple[Call, ...] | None = None
     user_agent: str | None = None
     bytes_in: int | None = None
     bytes_out: int | None = None
@@ -96,14 +97,14 @@ def fragment(identity: Identity) -> bytes:
     and a shortened id would be somebody else's.
     """
     members = _Identity(
-        _whole(identity.id),
-        None if identity.name is None else _whole(identity.name),
-        _whole(identity.issuer),
-        tuple(map(_whole, identity.scopes)),
-        None if identity.audit_url is None else _whole(identity.audit_url),
-        None if identity.token_id is None else _whole(identity.token_id),
-        None if identity.key_id is None else _whole(identity.key_id),
-        tuple(map(_whole, identity.audience)),
+        whole(identity.id),
+        None if identity.name is None else whole(identity.name),
+        whole(identity.issuer),
+        tuple(map(whole, identity.scopes)),
+        None if identity.audit_url is None else whole(identity.audit_url),
+        None if identity.token_id is None else whole(identity.token_id),
+        None if identity.key_id is None else whole(identity.key_id),
+        tuple(map(whole, identity.audience)),
     )
     return _printable(_encode(members))[1:-1]
 
@@ -123,8 +124,10 @@ class Lines:
         """
         opening, truncated = _tamed(opening)
         upstream_seconds = closing.upstream_seconds
+        mcp, cut = calls(opening.mcp)
         after = _After(
             opening.required,
+            mcp,
             opening.user_agent,
             closing.bytes_in,
             closing.bytes_out,
@@ -132,14 +135,17 @@ class Lines:
             None if upstream_seconds is None else int(upstream_seconds * 1_000_000 + 0.5) / 1000,
             closing.upstream_status,
             self._worker,
-            truncated,
+            truncated or cut,
         )
         return self._line("access", opening, closing.status, closing.reason or opening.reason, after)
 
     def stream_open(self, opening: Opening, status: int) -> bytes:
         """The line that says a long answer has started; its access line follows when it ends."""
         opening, truncated = _tamed(opening)
-        after = _After(opening.required, opening.user_agent, worker=self._worker, truncated=truncated)
+        mcp, cut = calls(opening.mcp)
+        after = _After(
+            opening.required, mcp, opening.user_agent, worker=self._worker, truncated=truncated or cut
+        )
         return self._line("stream_open", opening, status, opening.reason, after)
 
     def summary(self, event: str, counts: Mapping[str, int], first: float, last: float) -> bytes:
@@ -194,25 +200,17 @@ def _tamed(opening: Opening) -> tuple[Opening, bool]:
         f"{opening.request_id}{opening.client_request_id}{opening.trace_id}{opening.client}{opening.method}"
         f"{opening.path}{opening.rule}{opening.user_agent}"
     )
-    if len(seen) <= _CAP and seen.isascii() and "?" not in seen:
+    if len(seen) <= CAP and seen.isascii() and "?" not in seen:
         return opening, False
     changed = {}
     truncated = False
     for name in _TEXTS:
         value: str | None = getattr(opening, name)
         if value is not None:
-            if name == "path":
-                # The gate hands over no query; should it ever, it stops here.
-                value = value.partition("?")[0]
-            raw = _whole(value).encode()
-            truncated = truncated or len(raw) > _CAP
-            changed[name] = raw[:_CAP].decode("utf-8", "ignore")
+            # The gate hands over no query; should it ever, it stops here.
+            changed[name], cut = capped(value.partition("?")[0] if name == "path" else value)
+            truncated = truncated or cut
     return replace(opening, **changed), truncated
-
-
-def _whole(value: str) -> str:
-    """`value` without lone surrogates: UTF-8 has none, and strict JSON readers refuse them even escaped."""
-    return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
 
 
 def _printable(line: bytes) -> bytes:

@@ -14,7 +14,7 @@ from proxy.audit import AccessLog, configure_operations
 from proxy.authn import KeySetError, RevocationError
 from proxy.cli.configuration import ConfigFile, read, refused
 from proxy.config import Log
-from proxy.model import Body, Forward, Peer, RequestHead, Time, Wait
+from proxy.model import Arrived, Body, Forward, Peer, RequestHead, Time, Wait
 from proxy.server import Gatehouse, StartError
 from proxy.wire import Forwarding
 
@@ -87,7 +87,7 @@ async def _met(need: Need) -> object:
             return await call()
         case Time():
             return time.time()  # noqa: TID251 - this is the shell
-        case Body():
+        case Body() | Arrived():
             return b""
 
 

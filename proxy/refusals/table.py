@@ -18,7 +18,9 @@ class Row(Struct, frozen=True):
 
     `error` is the body's error code, and the challenge's where `challenge` says that there is one and the
     request had a credential. `tells` lets the refusal's own detail take the sentence's place: it names
-    nothing but what the rule asks for. `retry_after` is in seconds.
+    nothing but what the rule asks for and the caller itself said. `retry_after` is in seconds. `code` is the
+    error's in JSON-RPC, the status where that has none of its own (application codes lie outside -32768 to
+    -32000).
     """
 
     status: int
@@ -27,6 +29,7 @@ class Row(Struct, frozen=True):
     challenge: bool = False
     tells: bool = False
     retry_after: int | None = None
+    code: int | None = None
 
 
 def _request(status: int, sentence: str) -> Row:
@@ -55,8 +58,20 @@ TABLE: Final[dict[Reason, Row]] = {
     Reason.PATH_AMBIGUOUS: _request(400, "The path can be read in more than one way."),
     Reason.REQUEST_MALFORMED: _request(400, "The request is malformed."),
     Reason.CREDENTIAL_DUPLICATED: Row(400, "invalid_request", "Send one credential only.", challenge=True),
-    Reason.MCP_MALFORMED: _request(400, "The body is no JSON-RPC message with only one reading."),
-    Reason.MCP_MISMATCH: _request(400, "The MCP headers and the body disagree."),
+    Reason.MCP_MALFORMED: Row(
+        400,
+        "invalid_request",
+        "The body is no JSON-RPC message with only one reading.",
+        tells=True,
+        code=-32600,  # JSON-RPC 2.0 section 5.1
+    ),
+    Reason.MCP_MISMATCH: Row(
+        400,
+        "invalid_request",
+        "The MCP headers and the body disagree.",
+        tells=True,
+        code=-32020,  # MCP 2026-07-28, Streamable HTTP
+    ),
     Reason.CREDENTIAL_MISSING: Row(401, "unauthorized", "An access token is needed.", challenge=True),
     Reason.TOKEN_MALFORMED: _token("The access token is malformed."),
     Reason.SIGNATURE_INVALID: _NOT_ACCEPTED,
@@ -75,12 +90,18 @@ TABLE: Final[dict[Reason, Row]] = {
         403, "insufficient_scope", "The access token lacks a scope.", challenge=True, tells=True
     ),
     Reason.CLAIM_REFUSED: _access("This token may not do this."),
-    Reason.OPERATION_REFUSED: _access("This operation is not allowed."),
+    Reason.OPERATION_REFUSED: Row(403, "access_denied", "This operation is not allowed.", tells=True),
     Reason.ORIGIN_REFUSED: _access("This origin is not allowed."),
     Reason.UPGRADE_REFUSED: _access("This connection cannot be upgraded."),
     Reason.ROUTE_UNMATCHED: _absent("There is nothing here."),
     Reason.SESSION_FOREIGN: _absent("There is no such session."),
-    Reason.OPERATION_UNKNOWN: _absent("There is no such operation."),
+    Reason.OPERATION_UNKNOWN: Row(
+        404,
+        "not_found",
+        "There is no such operation.",
+        tells=True,
+        code=-32601,  # JSON-RPC 2.0 section 5.1
+    ),
     Reason.METHOD_REFUSED: Row(405, "method_not_allowed", "This method is not allowed here."),
     Reason.REQUEST_TIMEOUT: _request(408, "The request did not arrive in time."),
     Reason.HOST_REFUSED: _request(421, "This server does not answer to that host name."),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from proxy.model import Closing, Peer, Reason, RequestHead
 from proxy.wire.exchange import Exchange
-from proxy.wire.framing import Framing, Malformed, Sized, keeps_alive, request_framing
+from proxy.wire.framing import Chunked, Framing, Malformed, Sized, keeps_alive, request_framing
 from proxy.wire.headers import render_reply
 from proxy.wire.heads import Reread, read_request
 
@@ -199,6 +199,18 @@ class ClientConnection(asyncio.Protocol):
         data, self._buffer = self._buffer, b""
         self.unhold()
         return data
+
+    def peek(self, body: Framing, limit: int) -> bytes:
+        """The content of the request's body where all of it has come and is no longer than `limit`."""
+        if isinstance(body, Sized):
+            there = body.left <= min(limit, len(self._buffer))
+            return self._buffer[: body.left] if there else b""
+        read = Chunked(decode=True)
+        try:
+            content, _ = read.take(self._buffer)
+        except Malformed:
+            return b""
+        return content if read.done and len(content) <= limit else b""
 
     def give_back(self, data: bytes) -> None:
         """What turned out to lie behind the body."""

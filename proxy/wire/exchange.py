@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import time
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import structlog
-
-from proxy.model import Closing, Note, Reason, Reply, Time, Wait
-from proxy.wire.framing import NO_BODY, Chunked, Malformed, Sized, UntilClose, keeps_alive, response_framing
+from proxy.model import Closing, Note, Reason, Reply
+from proxy.wire.answer import AsItCame, Changed, Whole
+from proxy.wire.framing import NO_BODY, Chunked, Malformed, Sized, keeps_alive, response_framing
 from proxy.wire.headers import render_reply
+from proxy.wire.hearing import Hearing
+from proxy.wire.overtime import Overtime
 
 if TYPE_CHECKING:
-    import asyncio
-
-    from proxy.model import Forward, Judgement, Need, Opening, RequestHead, Verdict
+    from proxy.model import Changes, Forward, Opening, RequestHead, Verdict
+    from proxy.wire.answer import AnswerBody
     from proxy.wire.client import ClientConnection
     from proxy.wire.framing import Framing
     from proxy.wire.heads import ResponseHead
@@ -30,12 +30,11 @@ if TYPE_CHECKING:
 _REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 _CONTINUE_STATUS = 100
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-_LAST_CHUNK = b"0\r\n\r\n"
 _EVENTS = b"text/event-stream"
+_LENGTH = frozenset({b"content-length"})
+_NONE = frozenset[bytes]()
 # What nginx logs for a client that did not wait; no such answer exists.
 _CLIENT_CLOSED = 499
-
-_operations = structlog.get_logger()
 
 
 class Exchange:
@@ -43,6 +42,8 @@ class Exchange:
 
     answer: ResponseHead | None = None
     """The head of the upstream's final answer, once it has come."""
+    begun = False
+    """The head of an answer has left for the client."""
     receiving = False
     """Request body bytes are taken as they come."""
     streams = False
@@ -51,18 +52,19 @@ class Exchange:
     """What the gate knew of it when it decided; None until then."""
 
     _upstream: UpstreamConnection | None = None
-    _task: asyncio.Task[None] | None = None
-    _collected: list[bytes] | None = None
-    _room = 0
+    _hearing: Hearing | None = None
+    _stored = 0
     _retried = False
     _bytes_in = 0
     _bytes_out = 0
     _sent = 0.0
     _first_byte: float | None = None
+    _overtime: Overtime | None = None
     # Set by the step that comes before their first use.
-    _judgement: Judgement
     _forward: Forward
-    _answer_body: Framing
+    _answer_body: AnswerBody
+    _bodiless = False
+    _changes: Changes | None = None
 
     def __init__(
         self, wire: Wire, client: ClientConnection, head: RequestHead, request_body: Framing, began: float
@@ -79,56 +81,37 @@ class Exchange:
         """Have the request judged, or refuse it for what the wire itself saw."""
         self._wire.exchanges.add(self)
         if refused is None:
-            self._judgement = self._wire.gate.judge(self.head, self._wire.clock())
-            self._step(None)
+            judgement = self._wire.gate.judge(self.head, self._wire.clock())
+            self._hearing = Hearing(self._wire, self, judgement)
+            self._hearing.step()
         else:
             self._reply(self._fault(refused))
 
-    def _step(self, given: Any, failure: Exception | None = None) -> None:
-        """Run the gate to its next need or to its verdict, with what the last need gave, or how it failed."""
-        try:
-            need = self._judgement.send(given) if failure is None else self._judgement.throw(failure)
-        except StopIteration as stop:
-            self._obey(stop.value)
-        except Exception as error:  # noqa: BLE001 - no verdict, no forward: whatever it was
-            _operations.error("judgement_failed", error=type(error).__name__)
-            self._reply(self._fault(Reason.INTERNAL_ERROR))
+    def arrived(self, limit: int) -> bytes:
+        """What has come of the request's body: its content where that is whole, else nothing."""
+        return self.client.peek(self.request_body, limit)
+
+    def collect(self) -> None:
+        """Give the hearing the request's body, as it comes."""
+        if isinstance(self.request_body, Chunked):
+            # The gate reads content, not chunks; collected, it goes on with a Content-Length.
+            self.request_body = Chunked(decode=True)
+        self.receiving = True
+        self._wire.wheel.arm(self.client, time.monotonic(), self._wire.timeouts.idle)
+        waiting = self.client.take_backlog()
+        if waiting:
+            self.receive(waiting)
         else:
-            self._serve(need)
+            self._ask_to_continue()
 
-    def _serve(self, need: Need) -> None:
-        if isinstance(need, Time):
-            self._step(self._wire.clock())
-        elif isinstance(need, Wait):
-            self._task = self._wire.loop.create_task(self._await(need))
-        elif self.request_body.done:
-            self._step(b"")
-        elif isinstance(self.request_body, Sized) and self.request_body.left > need.limit:
-            self._step(Reason.BODY_TOO_LARGE)
-        else:
-            if isinstance(self.request_body, Chunked):
-                # The gate reads content, not chunks; collected, it goes on with a Content-Length.
-                self.request_body = Chunked(decode=True)
-            self._room = need.limit
-            self._collected = []
-            self.receiving = True
-            self._wire.wheel.arm(self.client, time.monotonic(), self._wire.timeouts.idle)
-            waiting = self.client.take_backlog()
-            if waiting:
-                self.receive(waiting)
-            else:
-                self._ask_to_continue()
+    def store(self, size: int) -> bool:
+        """Count bytes that are held until all have come; False where all exchanges together hold too many."""
+        self._stored += size
+        self._wire.stored += size
+        return self._wire.stored <= self._wire.most_stored
 
-    async def _await(self, need: Wait) -> None:
-        given, failure = None, None
-        try:
-            given = await need.call()
-        except Exception as error:  # noqa: BLE001 - the gate decides what a failure means
-            failure = error
-        self._task = None
-        self._step(given, failure)
-
-    def _obey(self, verdict: Verdict) -> None:
+    def obey(self, verdict: Verdict) -> None:
+        """Carry the verdict out."""
         if isinstance(verdict, Reply):
             self._reply(verdict)
             return
@@ -160,8 +143,8 @@ class Exchange:
             connection.hold()
         body = self.request_body
         parts = [self._forward.head]
-        if self._collected is not None:
-            content = b"".join(self._collected)
+        content = None if self._hearing is None else self._hearing.body
+        if content is not None:
             parts += (b"Content-Length: %d\r\n\r\n" % len(content), content)
         elif isinstance(body, Chunked):
             parts.append(b"Transfer-Encoding: chunked\r\n\r\n")
@@ -201,20 +184,8 @@ class Exchange:
             if taken:
                 self._wire.outbox.write(self._upstream.transport, taken)
             self._watch(time.monotonic())
-        elif self._collected is not None:
-            self._gather(self._collected, taken)
-
-    def _gather(self, collected: list[bytes], taken: bytes) -> None:
-        collected.append(taken)
-        self._room -= len(taken)
-        if self._room < 0:
-            self.receiving = False
-            self._collected = None
-        elif not self.request_body.done:
-            self._wire.wheel.arm(self.client, time.monotonic(), self._wire.timeouts.idle)
-            return
-        self.client.deadline = inf
-        self._step(Reason.BODY_TOO_LARGE if self._room < 0 else b"".join(collected))
+        elif self._hearing is not None:
+            self._hearing.gather(taken, last=self.request_body.done)
 
     def _take(self, data: bytes) -> bytes | None:
         try:
@@ -264,49 +235,95 @@ class Exchange:
         if unfit is not None:
             self.failed(unfit)
             return
+        decider = self._forward.answer
+        changes = None if decider is None else decider.changes(head.status, head.fields, head.repeated)
+        if isinstance(changes, Reason):
+            self.failed(changes)
+            return
+        transform = None if changes is None else changes.transform
         http10 = self.head.http10
         try:
-            body = response_framing(
-                self.head.method, head.status, head.fields, head.repeated, http10=head.http10, decode=http10
+            framing = response_framing(
+                self.head.method,
+                head.status,
+                head.fields,
+                head.repeated,
+                http10=head.http10,
+                decode=http10 or transform is not None,
             )
         except Malformed:
             self.failed(Reason.UPSTREAM_MALFORMED)
             return
         self.answer = head
-        self._answer_body = body
-        unsized = not isinstance(body, Sized)
-        added = self.client.ending(self, until_close=http10 and unsized)
-        if unsized and not http10:
-            added += b"Transfer-Encoding: chunked\r\n"
-        out = self._wire.response_lines.head(head, self.head, self._forward.told + added + b"\r\n")
-        if head.fields.get(b"content-type", b"").lower().startswith(_EVENTS):
+        self._changes = changes
+        self._bodiless = framing is NO_BODY
+        if transform is None or framing.done:
+            self._answer_body = AsItCame(framing, chunks=not http10)
+            self._begin(rest, unsized=not isinstance(framing, Sized))
+        elif transform.whole is None:
+            self._answer_body = Changed(framing, transform, chunks=not http10)
+            self._begin(rest, unsized=True)
+        else:
+            self._answer_body = Whole(framing, transform, transform.whole)
+            self.content(rest)
+
+    def _begin(self, rest: bytes, *, unsized: bool) -> None:
+        """Send the head of an answer, and what there is of its body in the same write."""
+        out = self._head(b"", unsized=unsized)
+        if self.answer is not None and self.answer.fields.get(b"content-type", b"").lower().startswith(
+            _EVENTS
+        ):
             self.streams = True
-            self._wire.gate.opened(self._forward.opening, head.status)
+            self._wire.gate.opened(self._forward.opening, self.answer.status)
             self.client.listen()
-        if body.done:
+        if self._answer_body.done:
             self.client.send(out)
             self._complete(surplus=bool(rest))
         else:
             self.content(rest, out)
 
+    def _head(self, length: bytes, *, unsized: bool) -> bytes:
+        """The head for the client; `length` is its Content-Length line where that is ours."""
+        answer, http10, changes = self.answer, self.head.http10, self._changes
+        assert answer is not None  # noqa: S101 - only an answer has a head
+        added = self.client.ending(self, until_close=http10 and unsized) + length
+        self.begun = True
+        if unsized and not http10:
+            added += b"Transfer-Encoding: chunked\r\n"
+        dropping = self._forward.dropping
+        if changes is not None:
+            added += changes.lines
+            dropping |= changes.dropping
+            if changes.transform is not None:
+                dropping |= _LENGTH
+        return self._wire.response_lines.head(
+            answer, self.head, self._forward.told + added + b"\r\n", dropping=dropping
+        )
+
     def content(self, data: bytes, head: bytes = b"") -> None:
         """Answer body bytes have come; `head` leaves in the same write."""
         body = self._answer_body
+        if not self.begun and not head and not self.store(len(data)):
+            self.failed(Reason.OVERLOADED)
+            return
         try:
             out, surplus = body.take(data)
         except Malformed:
             self.failed(Reason.UPSTREAM_MALFORMED)
             return
-        if out and isinstance(body, UntilClose) and not self.head.http10:
-            out = b"%x\r\n%b\r\n" % (len(out), out)
+        if body.done and not self.begun:
+            # All of it has come, and only now it is known how long it is.
+            head = self._head(b"Content-Length: %d\r\n" % len(out), unsized=False)
         self._bytes_out += len(out)
         if head:
             out = head + out
         if out:
             self.client.send(out)
         if body.done:
-            self._complete(surplus=bool(surplus))
+            self._complete(surplus=surplus)
         else:
+            if self._overtime is None:
+                self._overtime = Overtime(self._wire, self)
             self._watch(time.monotonic())
 
     def _complete(self, *, surplus: bool) -> None:
@@ -328,7 +345,7 @@ class Exchange:
         """Whether what comes next on this connection is sure to be the next exchange's."""
         return (
             # Some servers send a body behind HEAD, 204 and 304 all the same: it would pass for an answer.
-            self._answer_body is not NO_BODY
+            not self._bodiless
             and self.request_body.done
             # What is still unsent would hold the next one's body back unseen.
             and not connection.transport.get_write_buffer_size()
@@ -341,13 +358,7 @@ class Exchange:
         """The upstream has closed its connection."""
         self._upstream = None
         if self.answer is not None:
-            if isinstance(self._answer_body, UntilClose) and clean:
-                if not self.head.http10:
-                    self.client.send(_LAST_CHUNK)
-                    self._bytes_out += len(_LAST_CHUNK)
-                self._complete(surplus=False)
-            else:
-                self._cut(Reason.UPSTREAM_MALFORMED)
+            self._closed(clean=clean)
         elif connection.has_answered:
             self.failed(Reason.UPSTREAM_MALFORMED)
         elif connection.reused and not self._retried and self._is_repeatable:
@@ -356,6 +367,21 @@ class Exchange:
             self._wire.pool.dial(self)
         else:
             self.failed(Reason.UPSTREAM_UNREACHABLE)
+
+    def _closed(self, *, clean: bool) -> None:
+        """Nothing more comes of an answer: its end, where that is how it ends."""
+        try:
+            out = self._answer_body.closed() if clean else None
+        except Malformed:
+            out = None
+        if out is None:
+            self.failed(Reason.UPSTREAM_MALFORMED)
+            return
+        self._bytes_out += len(out)
+        head = b"" if self.begun else self._head(b"Content-Length: %d\r\n" % len(out), unsized=False)
+        if head or out:
+            self.client.send(head + out)
+        self._complete(surplus=False)
 
     @property
     def _is_repeatable(self) -> bool:
@@ -375,7 +401,7 @@ class Exchange:
 
     def failed(self, reason: Reason) -> None:
         """It cannot be completed: answer with the refusal where no answer has begun."""
-        if self.answer is not None:
+        if self.begun:
             self._cut(reason)
             return
         self._let_go()
@@ -385,40 +411,56 @@ class Exchange:
         """The head is out, so the only truth left to tell is a connection that ends too early."""
         self._let_go()
         self.client.abort()
-        self._finish(self.answer.status if self.answer is not None else _CLIENT_CLOSED, reason)
+        self._finish(self._status, reason)
+
+    @property
+    def _status(self) -> int:
+        """What the client has been told."""
+        return self.answer.status if self.answer is not None and self.begun else _CLIENT_CLOSED
 
     def client_gone(self) -> None:
         """The client has closed its connection: what it asked for is of no use to anybody."""
         self._let_go()
         if self.opening is None:
             self.opening = self._fault(Reason.CLIENT_CLOSED).opening
-        self._finish(self.answer.status if self.answer is not None else _CLIENT_CLOSED, Note.CLIENT_CLOSED)
+        self._finish(self._status, Note.CLIENT_CLOSED)
 
     def end(self, note: Note) -> None:
         """End it now. A stream of events ends cleanly where a chunk has just ended; a whole it never was."""
-        if self.answer is None:
+        if not self.begun:
             self.failed(Reason(note))
             return
-        if (
-            self.streams
-            and isinstance(self._answer_body, Chunked)
-            and self._answer_body.between_chunks
-            and not self.head.http10
-        ):
-            self._let_go()
-            self.client.send(_LAST_CHUNK)
-            self.client.closing = True
-            self._finish(self.answer.status, note)
-        else:
+        last = self._answer_body.cut(b": %b\n\n" % note.encode()) if self.streams else None
+        if last is None:
             self._cut(note)
+            return
+        self._let_go()
+        self.client.send(last)
+        self._bytes_out += len(last)
+        self.client.closing = True
+        self._finish(self._status, note)
+
+    def until(self) -> float:
+        """When it has to be over, in Unix seconds."""
+        if self.streams and self._forward.until is not None:
+            return self._forward.until
+        if self.streams and self.head.method == "GET":
+            return inf
+        return self._forward.opening.timestamp + self._wire.longest_answer
+
+    def overdue(self) -> None:
+        """It lasts longer than it may."""
+        if self.streams and self._forward.until is not None:
+            self.end(Note.TOKEN_EXPIRED)
+        else:
+            self.failed(Reason.UPSTREAM_TIMEOUT)
 
     def _let_go(self) -> None:
         """End whatever still works for this exchange."""
         self.receiving = False
         self._wire.pool.forget(self)
-        if self._task is not None:
-            self._task.cancel()
-            self._task = None
+        if self._hearing is not None:
+            self._hearing.cancel()
         if self._upstream is not None:
             self._upstream.abort()
             self._upstream = None
@@ -426,6 +468,9 @@ class Exchange:
     def _finish(self, status: int, reason: Reason | Note | None) -> None:
         wire = self._wire
         wire.exchanges.discard(self)
+        wire.stored -= self._stored
+        if self._overtime is not None:
+            self._overtime.deadline = inf
         first = self._first_byte
         closing = Closing(
             status,

@@ -125,10 +125,17 @@ class RequestLines:
         rewritten = f"Host: {config.upstream.authority}\r\n".encode()
         self._host = rewritten if config.upstream.host_policy == "rewrite" else None
 
-    def head(self, head: RequestHead, added: bytes, *, dropping: frozenset[bytes] = frozenset()) -> bytes:
+    def head(
+        self,
+        head: RequestHead,
+        added: bytes,
+        *,
+        dropping: frozenset[bytes] = frozenset(),
+        target: bytes | None = None,
+    ) -> bytes:
         """Request line and header lines for `head`, `added` (lines, each ending in CRLF) last.
 
-        `dropping` names further lower-cased headers to leave out.
+        `dropping` names further lower-cased headers to leave out; `target` stands in for the head's own.
         """
         fate = self._fate
         lines = head.lines
@@ -139,7 +146,13 @@ class RequestLines:
             lines = tuple(line for line in lines if line[0].lower() not in dropping)
         kept = b"".join([b"%b: %b\r\n" % line for line in lines if fate[line[0]] is _KEEP])
         host = self._host or b"Host: %b\r\n" % head.host
-        return b"%b %b HTTP/1.1\r\n%b%b%b" % (head.method.encode(), head.target, host, kept, added)
+        return b"%b %b HTTP/1.1\r\n%b%b%b" % (
+            head.method.encode(),
+            target or head.target,
+            host,
+            kept,
+            added,
+        )
 
 
 class ResponseLines:
@@ -154,16 +167,27 @@ class ResponseLines:
         )
         self._public = _origin(config.resource).encode() if config.resource else None
 
-    def head(self, response: ResponseHead, request: RequestHead, added: bytes) -> bytes:
-        """Status line and header lines of `response`, `added` (lines, each ending in CRLF) last."""
+    def head(
+        self,
+        response: ResponseHead,
+        request: RequestHead,
+        added: bytes,
+        *,
+        dropping: frozenset[bytes] = frozenset(),
+    ) -> bytes:
+        """Status line and header lines of `response`, `added` (lines, each ending in CRLF) last.
+
+        `dropping` names further lower-cased headers to leave out.
+        """
         fate = self._fate
         lines = response.lines
-        if b"content-length" in response.fields and (response.status == _NO_CONTENT or response.status < _OK):
-            lines = tuple(line for line in lines if line[0].lower() != b"content-length")  # RFC 9110 8.6
         named = response.fields.get(b"connection")
         if named is not None and named not in _PLAIN_CONNECTION:
             # Without its length the answer would run into the next one.
-            dropping = named_by_connection(named) - {b"content-length"}
+            dropping |= named_by_connection(named) - {b"content-length"}
+        if b"content-length" in response.fields and (response.status == _NO_CONTENT or response.status < _OK):
+            dropping |= {b"content-length"}  # RFC 9110 8.6
+        if dropping:
             lines = tuple(line for line in lines if line[0].lower() not in dropping)
         kept = b"".join(
             [

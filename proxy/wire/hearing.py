@@ -1,0 +1,110 @@
+"""One judgement on its way to a verdict: what the wire does about each thing that the gate needs.
+
+A plain request needs nothing and is decided at the first step. The gate never learns how a need is met; what
+fails on the way here ends in a refusal, never in a forward.
+"""
+
+from __future__ import annotations
+
+import time
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from proxy.model import Arrived, Reason, Time, Wait
+from proxy.wire.framing import Sized
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from proxy.model import Judgement, Need
+    from proxy.wire.exchange import Exchange
+    from proxy.wire.listen import Wire
+
+_operations = structlog.get_logger()
+
+
+class Hearing:
+    """Runs the gate's judgement of one exchange, and hands its verdict to the exchange."""
+
+    body: bytes | None = None
+    """What was collected of the request's body, once that was needed."""
+
+    _task: asyncio.Task[None] | None = None
+    _parts: list[bytes] | None = None
+    _room = 0
+
+    def __init__(self, wire: Wire, exchange: Exchange, judgement: Judgement) -> None:
+        self._wire = wire
+        self._exchange = exchange
+        self._judgement = judgement
+
+    def step(self, given: Any = None, failure: Exception | None = None) -> None:
+        """Run the gate to its next need or to its verdict, with what the last need gave, or how it failed."""
+        try:
+            need = self._judgement.send(given) if failure is None else self._judgement.throw(failure)
+        except StopIteration as stop:
+            self._exchange.obey(stop.value)
+        except Exception as error:  # noqa: BLE001 - no verdict, no forward: whatever it was
+            _operations.error("judgement_failed", error=type(error).__name__)
+            self._exchange.failed(Reason.INTERNAL_ERROR)
+        else:
+            self._serve(need)
+
+    def _serve(self, need: Need) -> None:
+        if isinstance(need, Time):
+            self.step(self._wire.clock())
+        elif isinstance(need, Wait):
+            self._task = self._wire.loop.create_task(self._await(need))
+        elif isinstance(need, Arrived):
+            self.step(self._exchange.arrived(need.limit))
+        else:
+            self._collect(need.limit)
+
+    def _collect(self, limit: int) -> None:
+        body = self._exchange.request_body
+        if body.done:
+            self.step(b"")
+        elif isinstance(body, Sized) and body.left > limit:
+            self.step(Reason.BODY_TOO_LARGE)
+        else:
+            self._room = limit
+            self._parts = []
+            self._exchange.collect()
+
+    def gather(self, content: bytes, *, last: bool) -> None:
+        """Take bytes of the body's content; `last`: there are no more."""
+        if self._parts is None:
+            return
+        self._parts.append(content)
+        self._room -= len(content)
+        refused = None
+        if self._room < 0:
+            refused = Reason.BODY_TOO_LARGE
+        elif not self._exchange.store(len(content)):
+            refused = Reason.OVERLOADED
+        elif not last:
+            self._wire.wheel.arm(self._exchange.client, time.monotonic(), self._wire.timeouts.idle)
+            return
+        if refused is None:
+            self.body = b"".join(self._parts)
+        self._parts = None
+        self._exchange.client.deadline = inf
+        self.step(refused or self.body)
+
+    async def _await(self, need: Wait) -> None:
+        given, failure = None, None
+        try:
+            given = await need.call()
+        except Exception as error:  # noqa: BLE001 - the gate decides what a failure means
+            failure = error
+        self._task = None
+        self.step(given, failure)
+
+    def cancel(self) -> None:
+        """Wait for nothing more."""
+        self._parts = None
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
