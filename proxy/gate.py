@@ -7,17 +7,16 @@ No `Forward` is made anywhere else, and none without passing every step.
 
 from __future__ import annotations
 
-import re
-import secrets
-from itertools import count
-from random import Random
 from typing import TYPE_CHECKING
 
 from proxy.audit import fragment
 from proxy.authn import Credential, proof_algorithms
 from proxy.authn import credential as read_credential
-from proxy.authz import Hosts, Router, canonical, expand, judge, passes
-from proxy.model import Caller, Deny, Forward, Note, Opening, Peer, Reason, Reply, RequestHead, Time
+from proxy.authz import NAMES, Hosts, Pages, Route, Router, canonical, expand, passes, requested
+from proxy.mcp import identify
+from proxy.messages import Messages
+from proxy.model import Arrived, Caller, Deny, Forward, Note, Opening, Reason, Reply, RequestHead, Time
+from proxy.openings import Openings
 from proxy.refusals import Metadata, Refusals
 from proxy.wire import RequestLines, credential_lines, identity_lines
 
@@ -27,17 +26,20 @@ if TYPE_CHECKING:
 
     from proxy.audit import AccessLog
     from proxy.authn import Assertions, Proofs, Verifier
-    from proxy.authz import Rates, Route
+    from proxy.authz import Rates
     from proxy.config import Config
-    from proxy.model import Closing, Identity, Judgement, Need
+    from proxy.messages import Asked
+    from proxy.model import Closing, Identity, Judgement, Need, Peer, Verdict
+    from proxy.openings import Begun
     from proxy.wire import Forwarding
 
     _StandIn = Literal["basic", "cookie"]
     """A credential of the upstream's own login."""
 
-_TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
-_REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,64}")
 _METHOD_NOT_ALLOWED = 405
+_NO_CONTENT = 204
+_LONGEST_LOOK = 64 * 1024
+_ORIGIN = frozenset({b"origin"})
 _TRACESTATE = frozenset({b"tracestate"})
 _NOTHING = frozenset[bytes]()
 _NO_STATUS: Mapping[int, Reason] = {}
@@ -64,11 +66,11 @@ class Gate:
         self._rates = rates
         self._assertions = assertions
         self._log = log
-        self._forwarding = forwarding
         self._refuses_when_full = config.log.refuse_when_full
         self._parameters = config.path_parameters == "allow"
         self._router = Router(config.rules, config.issuers, config.scopes)
         self._hosts = Hosts(config)
+        self._pages = Pages(config, self._hosts)
         algorithms = proof_algorithms(config.issuers)
         key_set = None if assertions is None else assertions.key_set
         self._metadata = Metadata(config, algorithms, key_set)
@@ -80,30 +82,46 @@ class Gate:
             "cookie": RequestLines(config, keeps=frozenset({b"cookie"})),
         }
         self._credentials = credential_lines(config.upstream.headers)
-        # Unique across processes by the prefix, within one by the count: no request waits for randomness.
-        self._prefix = secrets.token_hex(8)
-        self._count = count()
-        self._random = Random(secrets.randbits(128))  # noqa: S311 - trace ids are no secrets, W3C asks for uniqueness
+        self._openings = Openings(forwarding)
+        self._messages = Messages(config)
 
-    def judge(self, head: RequestHead, now: float) -> Judgement:  # noqa: C901, PLR0911, PLR0912 - every step, in order
+    def judge(self, head: RequestHead, now: float) -> Judgement:
         """Decide one request; `now` is Unix seconds."""
-        opening, added = self._open(head, now)
+        begun = self._openings.begin(head, now)
+        settled = yield from self._settle(head, begun, now)
+        if not isinstance(settled, Deny):
+            return settled
+        opening = begun.opening
+        if opening.rpc == b"" and head.method == "POST":
+            # Never waited for; but where the request is there, somebody is shown why it was refused.
+            opening.rpc = identify((yield Arrived(_LONGEST_LOOK))) or b""
+        return self._refuse(opening, settled)
+
+    def _settle(  # noqa: C901, PLR0911, PLR0912 - every step, in order
+        self, head: RequestHead, begun: Begun, now: float
+    ) -> Generator[Need, Any, Verdict | Deny]:
+        opening = begun.opening
         if self._refuses_when_full and self._log.full:
-            return self._refuse(opening, Deny(Reason.AUDIT_UNAVAILABLE))
+            return Deny(Reason.AUDIT_UNAVAILABLE)
 
         path = canonical(head.target, parameters=self._parameters)
         if isinstance(path, Deny):
-            return self._refuse(opening, path)
+            return path
         document = self._metadata.find(head.method, path)
         route = self._router.find(head.method, head.host, path) if document is None else None
         if isinstance(route, Deny):
-            return self._refuse(opening, route)
+            return route
         if not (route is not None and route.any_host) and not self._hosts.allowed(head.host):
-            return self._refuse(opening, Deny(Reason.HOST_REFUSED, "Host names no host of this server"))
+            return Deny(Reason.HOST_REFUSED, "Host names no host of this server")
         if document is not None:
             return self._publish(opening, document)
         if route is not None:
             opening.rule, opening.required = route.name, route.required
+            opening.rpc = b"" if route.on_mcp_path else None
+        if b"origin" in head.fields:
+            page = self._page(head, path, route, opening)
+            if page is not None:
+                return page
 
         credential = read_credential(
             head.fields.get(b"authorization"), repeated=b"authorization" in head.repeated
@@ -114,37 +132,40 @@ class Gate:
             if caller is None or self._proofs.concern(credential, caller.identity):
                 settled = yield from self._authenticated(head, credential, caller, now)
                 if isinstance(settled, Deny):
-                    return self._refuse(opening, settled)
+                    return settled
                 caller, waited, now = settled, True, (yield Time())
             opening.caller = caller
         else:
             found = self._without_token(head, route, credential)
             if isinstance(found, Deny):
-                return self._refuse(opening, found)
+                return found
             stand_in = found
 
         # Only now: without a token nobody learns which paths there are.
         if route is None:
-            return self._refuse(opening, Deny(Reason.ROUTE_UNMATCHED, "no rule matches this path and method"))
-        refused = judge(route, caller) if caller is not None else None
-        if refused is None and route.rate is not None:
-            refused = yield from self._rates.judge(route, caller, opening.client, now)
-            waited = True
+            return Deny(Reason.ROUTE_UNMATCHED, "no rule matches this path and method")
+        asked = yield from self._messages.ask(head, route, caller, opening)
+        if isinstance(asked, Deny):
+            return asked
+        refused = None
+        if route.rate is not None or asked.entries or opening.mcp is not None:
+            waited, now = True, (yield Time())
+            refused = yield from self._paced(route, asked, caller, opening.client, now)
         if refused is None and waited and isinstance(credential, Credential):
             refused = yield from self._withdrawn(credential)
         if refused is not None:
-            return self._refuse(opening, refused)
+            return refused
         opening.decision = "allow"
-        return self._forward(head, route, opening, stand_in, added, now)
+        return self._forward(head, route, begun, asked, stand_in, now)
 
     def fault(self, reason: Reason, seen: Opening | RequestHead | Peer, now: float) -> Reply:
         """Word the answer to a request that failed on the wire."""
         if isinstance(seen, Opening):
             opening = seen
         elif isinstance(seen, RequestHead):
-            opening, _ = self._open(seen, now)
+            opening = self._openings.begin(seen, now).opening
         else:
-            opening = Opening(now, self._request_id(), seen.address, "deny")
+            opening = self._openings.unread(seen, now)
         return self._refuse(opening, Deny(reason))
 
     def opened(self, opening: Opening, status: int) -> None:
@@ -155,34 +176,32 @@ class Gate:
         """Write the request's access line."""
         self._log.finished(opening, closing)
 
-    def _open(self, head: RequestHead, now: float) -> tuple[Opening, bytes]:
-        """What is known of a request before it is judged, and the lines that tell the upstream of it."""
-        fields = head.fields
-        client, forwarding = self._forwarding.client(head)
-        request_id, told_id = self._request_id(), _client_request_id(head)
-        if told_id is not None and head.peer.trusted:
-            request_id, told_id = told_id, None
-        told_trace = _trace(head)
-        trace_id, traceparent = told_trace if told_trace is not None else self._new_trace()
-        agent = fields.get(b"user-agent")
-        opening = Opening(
-            now,
-            request_id,
-            client,
-            "deny",
-            None,
-            head.method,
-            # Of a target in another form nothing is told: it may hold a password.
-            head.target.partition(b"?")[0].decode("latin-1") if head.target.startswith(b"/") else None,
-            trace_id,
-            told_id,
-            user_agent=None if agent is None else agent.decode("utf-8", "replace"),
-        )
-        return opening, b"X-Request-Id: %b\r\ntraceparent: %b\r\n%b" % (
-            request_id.encode(),
-            traceparent,
-            forwarding,
-        )
+    def _page(
+        self, head: RequestHead, path: str, route: Route | None, opening: Opening
+    ) -> Reply | Deny | None:
+        """Judge a request that a web page makes: whether it may, and what its browser may show it."""
+        method = requested(head)
+        if method is not None:
+            meant = self._router.find(method, head.host, path)
+            lines = self._pages.preflight(meant, head) if isinstance(meant, Route) else None
+            if lines is not None:
+                opening.decision, opening.reason = "allow", Note.PUBLIC
+                return Reply(_NO_CONTENT, lines, b"", opening)
+        if route is None:
+            return None
+        opening.told = self._pages.shared(route, head)
+        return self._pages.refused(route, head)
+
+    def _paced(
+        self, route: Route, asked: Asked, caller: Caller | None, client: str, now: float
+    ) -> Generator[Need, Any, Deny | None]:
+        """Count the request, and what it asks for."""
+        for counted in (route, *asked.entries):
+            if counted.rate is not None:
+                refused = yield from self._rates.judge(counted, caller, client, now)
+                if refused is not None:
+                    return refused
+        return None
 
     def _authenticated(
         self, head: RequestHead, credential: Credential, caller: Caller | None, now: float
@@ -225,19 +244,21 @@ class Gate:
         self,
         head: RequestHead,
         route: Route,
-        opening: Opening,
+        begun: Begun,
+        asked: Asked,
         stand_in: _StandIn | None,
-        added: bytes,
         now: float,
     ) -> Forward:
         """The head for the upstream: what came, less what must not pass, plus who is calling."""
-        caller, lines, unfit, told = opening.caller, self._lines, _NO_STATUS, b""
+        opening = begun.opening
+        caller, lines, unfit, told = opening.caller, self._lines, _NO_STATUS, opening.told
+        added, dropping = self._correlated(head, begun, asked)
         if route.public:
             opening.reason = Note.PUBLIC
         if caller is not None:
             added = caller.lines + added
             if caller.identity.bound_to is not None:
-                told = self._proofs.fresh_nonce(caller.identity.issuer, now)
+                told += self._proofs.fresh_nonce(caller.identity.issuer, now)
             if self._assertions is not None:
                 added += self._assertions.line(caller.identity, opening.request_id, now)
             # The upstream's trust is for identities that were verified, and only where one was asked for.
@@ -246,10 +267,24 @@ class Gate:
         elif stand_in is not None:
             opening.reason = Note.LEGACY_PASSTHROUGH
             lines = self._stand_in_lines[stand_in]
-        # A tracestate without its traceparent belongs to no trace (W3C Trace Context 3.3).
-        orphan = b"tracestate" in head.fields and _trace(head) is None
-        dropping = _TRACESTATE if orphan else _NOTHING
-        return Forward(lines.head(head, added, dropping=dropping), opening, unfit, told)
+        unsaid = _NOTHING
+        if self._pages.speaks(route):
+            # What a page may read is decided here; a second answer to that would make none of the two.
+            dropping, unsaid = dropping | _ORIGIN, NAMES
+        until = caller.identity.until if caller is not None and asked.is_open_ended else None
+        outgoing = lines.head(head, added, dropping=dropping, target=asked.target)
+        return Forward(outgoing, opening, unfit, told, asked.answer, until, unsaid)
+
+    def _correlated(self, head: RequestHead, begun: Begun, asked: Asked) -> tuple[bytes, frozenset[bytes]]:
+        """The lines that tell which request this is and for whom, and which of the client's must go."""
+        opening, trace, dropping = begun.opening, begun.trace, asked.dropping
+        if not trace.own:
+            # A tracestate without its traceparent belongs to no trace (W3C Trace Context 3.3).
+            dropping = dropping | _TRACESTATE if b"tracestate" in head.fields else dropping
+            trace = asked.trace or trace
+            opening.trace_id = trace.id
+        lines = b"X-Request-Id: %b\r\ntraceparent: %b\r\n%b%b"
+        return lines % (opening.request_id.encode(), trace.parent, begun.forwarding, asked.lines), dropping
 
     def _publish(self, opening: Opening, document: tuple[int, bytes, bytes]) -> Reply:
         """Answer with a well-known document, which is everybody's to read."""
@@ -264,15 +299,8 @@ class Gate:
         if deny.caller is not None:
             opening.caller = deny.caller
         needed = deny.needed or opening.required
-        return Reply(*self._refusals.answer(deny, opening.request_id, needed), opening, deny.detail)
-
-    def _request_id(self) -> str:
-        return f"{self._prefix}{next(self._count):012x}"
-
-    def _new_trace(self) -> tuple[str, bytes]:
-        digits = self._random.randbytes(24).hex()
-        # Sampled, so that an upstream that traces goes on doing what it did without us.
-        return digits[:32], f"00-{digits[:32]}-{digits[32:]}-01".encode()
+        status, lines, said = self._refusals.answer(deny, opening.request_id, needed, opening.rpc)
+        return Reply(status, lines + opening.told, said, opening, deny.detail)
 
 
 def dress(config: Config) -> Callable[[Identity], Caller]:
@@ -287,17 +315,3 @@ def dress(config: Config) -> Callable[[Identity], Caller]:
         )
 
     return dressed
-
-
-def _trace(head: RequestHead) -> tuple[str, bytes] | None:
-    """Trace id and traceparent of the caller's own trace context, where it is a valid one."""
-    told = head.fields.get(b"traceparent")
-    if told is None:
-        return None
-    valid = _TRACEPARENT.fullmatch(told)
-    return (valid[1].decode(), told) if valid else None
-
-
-def _client_request_id(head: RequestHead) -> str | None:
-    told = head.fields.get(b"x-request-id")
-    return told.decode() if told is not None and _REQUEST_ID.fullmatch(told) else None

@@ -1,4 +1,7 @@
-"""Every asynchronous test runs on the product's event loop; properties are repeatable; loggers do not leak."""
+"""Every asynchronous test runs on the product's event loop; properties are repeatable; loggers do not leak.
+
+And a Redis for those that need one.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,16 @@ import structlog
 import uvloop
 from hypothesis import settings
 
+from tests.support.redis_server import redis_server
+
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from redis.asyncio import Redis as Client
+
+    from tests.support.redis_server import Redis
 
 
 # The same examples on every run, so that CI fails for a change and not by chance; new ones are what the
@@ -33,3 +43,19 @@ def _loggers() -> Iterator[None]:
     """Commands that run in this process leave its loggers as they found them."""
     yield
     structlog.reset_defaults()
+
+
+@pytest.fixture
+async def redis(tmp_path: Path) -> AsyncIterator[Redis]:
+    """A Redis of the test's own, empty."""
+    async with redis_server(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+async def redis_client(redis: Redis) -> AsyncIterator[Client]:
+    """A client of that Redis."""
+    from redis.asyncio import Redis as Client  # noqa: PLC0415 - few tests need it
+
+    async with Client.from_url(redis.url) as client:
+        yield client

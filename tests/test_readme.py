@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from proxy.audit.line import Lines, fragment
 from proxy.cli import app
 from proxy.config import load
-from proxy.model import Caller, Closing, Identity, Opening
+from proxy.model import Call, Caller, Closing, Identity, Opening
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -31,7 +31,7 @@ def test_every_file_of_the_table_exists_and_every_room_has_a_row() -> None:
 def test_every_configuration_loads(block: str, tmp_path: Path) -> None:
     file = tmp_path / "keystile.yaml"
     file.write_text(block)
-    secrets = dict.fromkeys(re.findall(r"\$\{(\w+)\}", block), "secret")
+    secrets = dict.fromkeys(re.findall(r"\$\{(\w+)\}", block), "secret" * 8)
     assert load(file, secrets).rules
 
 
@@ -82,7 +82,8 @@ def test_the_access_line_of_the_readme_is_one() -> None:
         "mcp",
         Caller(identity, frozenset(), b"", fragment(identity)),
         tuple(shown["required_scopes"]),
-        user_agent=shown["user_agent"],
+        Call(**shown["mcp"]),
+        shown["user_agent"],
     )
     line = json.loads(Lines(0).access(opening, Closing(200, 212, 301, 0.004118, 0.003702, 200)))
     assert list(line.items()) == list(shown.items())
@@ -102,7 +103,7 @@ def test_nothing_else_stands_at_the_top_level() -> None:
 
 def test_the_schema_is_named_by_every_example() -> None:
     examples = set((ROOT / "config").glob("*.yaml")) - {ROOT / "config" / "revoked.yaml"}
-    assert len(examples) == 3
+    assert len(examples) == 4
     for example in examples:
         assert "$schema=keystile.schema.json" in example.read_text().partition("\n")[0]
         assert isinstance(yaml.safe_load(example.read_text()), dict)

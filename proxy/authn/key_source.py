@@ -52,7 +52,7 @@ class KeySource:
     ) -> None:
         self.usable_until = -math.inf
         """The moment (Unix seconds) from which the keys are too old to trust."""
-        self.watcher: Callable[[frozenset[Key]], None] | None = None
+        self.watcher: Callable[[KeySet], None] | None = None
         """Called with the keys whenever these have changed."""
         self._issuer = issuer.issuer
         self._times = issuer.keys
@@ -189,7 +189,7 @@ class KeySource:
         if keys.keys != before.keys:
             _log.info("keys_changed", issuer=self._issuer, keys=sorted(key.kid or "" for key in keys.keys))
             if self.watcher is not None:
-                self.watcher(keys.keys)
+                self.watcher(keys)
 
     def _unavailable(self, detail: str, now: float) -> Deny:
         wait = math.ceil(max(1, self._rested_at - now))

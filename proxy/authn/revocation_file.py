@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _LOOK = 0.25
 _REST = 2.0
-_MAX_BYTES = 1 << 25
+_MAX_BYTES = 1 << 23
 _FAULTS_SHOWN = 20
 
 _Stamp = tuple[int, ...] | None
@@ -164,7 +164,7 @@ def _text(path: Path) -> str:
     with path.open("rb") as file:
         content = file.read(_MAX_BYTES + 1)
     if len(content) > _MAX_BYTES:
-        raise RevocationError(f"{path}: larger than 32 MiB; remove what has expired")
+        raise RevocationError(f"{path}: larger than 8 MiB; remove what has expired")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from proxy.authn.revocation import MAX_ENTRIES, Revocation, read_revocation
+from proxy.authn.revocation_plain import plain_entries
 from proxy.config import Fault, document
 
 if TYPE_CHECKING:
@@ -22,6 +23,12 @@ _SHOWN = 64
 
 def entries(text: str) -> tuple[list[Revocation], list[Fault]]:
     """Read a list of revocations; where there is any fault, the entries are not to be used."""
+    plain = plain_entries(text)
+    return (plain, []) if plain is not None else placed_entries(text)
+
+
+def placed_entries(text: str) -> tuple[list[Revocation], list[Fault]]:
+    """As `entries`, of a text of any kind, and slowly: it knows the place of everything."""
     read = document.parse(text)
     found, slips = ([], read.slips) if read.slips else _entries(read.tree)
     return found, [_fault(read, slip) for slip in slips]
@@ -32,7 +39,8 @@ def _entries(tree: object) -> tuple[list[Revocation], list[document.Slip]]:
         # Nothing at all is a fault too: it is how a file looks while it is being written.
         return [], [document.Slip((), "not a list", "write entries as in - jti: 7d1c, or [] for none")]
     if len(tree) > MAX_ENTRIES:
-        return [], [document.Slip((), f"more than {MAX_ENTRIES} entries", "remove what has expired")]
+        problem = f"more than {MAX_ENTRIES} entries, which would not be effective within a second"
+        return [], [document.Slip((), problem, "remove what has expired")]
     found: list[Revocation] = []
     slips: list[document.Slip] = []
     for index, item in enumerate(tree):

@@ -118,7 +118,7 @@ class RedisSource(RevocationSource):
         self._mended()
         if fields == self._fields and self.ready and not resumed:
             return
-        # Off the loop: a hundred thousand entries take a while.
+        # Off the loop: thousands of entries take a while.
         listed, unreadable = await asyncio.to_thread(_revocations, fields)
         self._fields = fields
         gone = (self.current if resumed else self._kept).beyond(listed)

@@ -6,7 +6,8 @@ that brought. Knows neither rules nor the wire. A token's own words choose among
 
 from __future__ import annotations
 
-from functools import partial
+import math
+from functools import cache, partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from proxy.authn.compact import parse
 from proxy.authn.introspection import is_opaque
 from proxy.authn.jose import ALGORITHMS, verify
 from proxy.authn.revocation_source import RevocationSource
-from proxy.model import Caller, Deny, Reason, Wait
+from proxy.model import Caller, Deny, Reason, Time, Wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
@@ -29,11 +30,14 @@ if TYPE_CHECKING:
     from proxy.authn.introspector import Introspector, Introspectors
     from proxy.authn.jose import Key
     from proxy.authn.key_source import KeySource
+    from proxy.authn.keyset import KeySet
     from proxy.authn.sources import KeySources
     from proxy.config import Issuer
     from proxy.model import Identity
 
 _log = structlog.get_logger()
+
+_KEY_REPLACED = Deny(Reason.KEY_UNKNOWN, "the token's key was replaced while its issuer was asked")
 
 
 class _Trusted(Struct, frozen=True):
@@ -48,11 +52,19 @@ class _Trusted(Struct, frozen=True):
     asked: Introspector | None
 
 
+class _Chosen(Struct, frozen=True):
+    """The key that a token's signature holds under, and the token's words by which it was chosen."""
+
+    key: Key
+    algorithm: str
+    kid: str | None
+
+
 class _Found(Struct, frozen=True):
     """What a token says, under which key, and until when that is believed: as long as keys, or an answer."""
 
     checked: Admitted | Refused
-    key: Key | None
+    chosen: _Chosen | None
     until: float
 
 
@@ -61,7 +73,7 @@ class _Entry(Struct, frozen=True):
 
     caller: Caller
     until: float
-    key: Key | None
+    chosen: _Chosen | None
 
 
 class Verifier:
@@ -103,8 +115,8 @@ class Verifier:
             return None
         return entry.caller if now < entry.until else None
 
-    def verify(self, token: bytes, now: float) -> Generator[Wait, Any, Caller | Deny]:
-        """Verify a token at `now` (Unix seconds); yields only to ask its issuer, for keys or for its word."""
+    def verify(self, token: bytes, now: float) -> Generator[Wait | Time, Any, Caller | Deny]:
+        """Verify a token at `now` (Unix seconds); yields only to ask its issuer, and the time afterwards."""
         if not self._revocations.ready:
             return Deny(Reason.INTROSPECTION_UNAVAILABLE, "the revocations have not been read yet")
         if self._opaque is not None and is_opaque(token):
@@ -113,7 +125,7 @@ class Verifier:
         found = yield from self._signed(token, now)
         return found if isinstance(found, Deny) else self._concluded(token, found)
 
-    def _signed(self, token: bytes, now: float) -> Generator[Wait, Any, _Found | Deny]:
+    def _signed(self, token: bytes, now: float) -> Generator[Wait | Time, Any, _Found | Deny]:
         """Verify a JWT: form, issuer, key, signature, claims, and last what its issuer says of it."""
         parsed = parse(token)
         if isinstance(parsed, Deny):
@@ -129,14 +141,15 @@ class Verifier:
                 Reason.SIGNATURE_INVALID, "the token's signature does not hold under its issuer's key"
             )
         checked = check(trusted.expected, parsed.typ, parsed.claims, key.kid, now)
-        until = trusted.source.usable_until
+        answered_until = math.inf
         if trusted.asked is not None and isinstance(checked, Admitted):
             checked, answered_until = yield from trusted.asked.confirm(token, checked.identity, now)
             # Asking takes a while, and a key that went meanwhile takes its tokens along.
-            if trusted.source.select(parsed.algorithm, parsed.kid, now) != key:
-                return Deny(Reason.KEY_UNKNOWN, "the token's key was withdrawn")
-            until = min(until, answered_until)
-        return _Found(checked, key, until)
+            still, _ = yield from _key(trusted, parsed, (yield Time()))
+            if still != key:
+                return still if isinstance(still, Deny) else _KEY_REPLACED
+        chosen = _Chosen(key, parsed.algorithm, parsed.kid)
+        return _Found(checked, chosen, min(trusted.source.usable_until, answered_until))
 
     def forget_revoked(self) -> None:
         """Drop what was verified before it was revoked."""
@@ -166,16 +179,21 @@ class Verifier:
             _log.debug(
                 "scopes_dropped", issuer=identity.issuer, agent_id=identity.id, scopes=admitted.dropped
             )
-        self._cache[sha256(token).digest()] = _Entry(caller, min(identity.until, found.until), found.key)
+        self._cache[sha256(token).digest()] = _Entry(caller, min(identity.until, found.until), found.chosen)
         return caller
 
-    def _forget(self, issuer: str, keys: frozenset[Key]) -> None:
-        """Drop what was verified with a key that its issuer no longer has."""
-        self._drop(
-            lambda entry: (
-                entry.caller.identity.issuer == issuer and entry.key is not None and entry.key not in keys
-            )
-        )
+    def _forget(self, issuer: str, keys: KeySet) -> None:
+        """Drop what was verified with a key that its issuer's keys, as they are now, would not choose."""
+        # The few choices there are, each made once: thousands of tokens must not hold up the loop.
+        select = cache(keys.select)
+
+        def is_gone(entry: _Entry) -> bool:
+            chosen = entry.chosen
+            if chosen is None or entry.caller.identity.issuer != issuer:
+                return False
+            return select(chosen.algorithm, chosen.kid) != chosen.key
+
+        self._drop(is_gone)
 
     def _drop(self, is_gone: Callable[[_Entry], bool]) -> None:
         for digest in [digest for digest, entry in self._cache.items() if is_gone(entry)]:

@@ -1,10 +1,12 @@
 """The authorization room: one path reading, the rule that decides, and what it asks of a caller.
 
 Pure: values in, values out. A decision is a route, a refusal as a value, or nothing. Knows neither tokens nor
-the wire; the gate asks in order: `canonical`, `Router.find`, `Hosts.allowed`, `passes` where no token came,
-`judge`, `Rates.judge`.
+the wire; the gate asks in order: `canonical`, `Router.find`, `Hosts.allowed`, `Pages.preflight` and
+`Pages.refused`, `passes` where no token came, `judge` or for a message `Operations.judge`, `Rates.judge`.
 """
 
+from proxy.authz.cors import NAMES, Pages, requested
+from proxy.authz.operations import Admitted, Operations
 from proxy.authz.origins import Hosts
 from proxy.authz.passthrough import passes
 from proxy.authz.paths import canonical
@@ -14,8 +16,12 @@ from proxy.authz.requirements import Route, expand, judge
 from proxy.authz.rules import Router
 
 __all__ = [
+    "NAMES",
+    "Admitted",
     "Hosts",
+    "Operations",
     "OwnRates",
+    "Pages",
     "Rates",
     "Route",
     "Router",
@@ -24,4 +30,5 @@ __all__ = [
     "expand",
     "judge",
     "passes",
+    "requested",
 ]

@@ -73,11 +73,11 @@ def _lookalike(path: str) -> str | None:
     """Say what makes a path ambiguous to a server that normalises Unicode (U+FF0E to a dot)."""
     if path.isascii():
         return None
-    seen = _normal(path)
+    seen = normal(path)
     return _fault(_DECODED, seen) or (None if seen.count("/") == path.count("/") else "holds another slash")
 
 
-def _normal(path: str) -> str:
+def normal(path: str) -> str:
     """Normalise as some servers do: NFKC, without invisible format characters (CVE-2014-9390)."""
     return normalize("NFKC", "".join(character for character in path if category(character) != "Cf"))
 
@@ -88,5 +88,5 @@ def folded(path: str) -> str:
     Paths with the same key are one resource to some server: to one that ignores case, path parameters, dots
     and spaces at the end of a name, invisible format characters, or the Unicode form.
     """
-    names = (path.lower() if path.isascii() else _normal(path).casefold()).split("/")
+    names = (path.lower() if path.isascii() else normal(path).casefold()).split("/")
     return "/".join([name.partition(";")[0].rstrip(". ") for name in names])

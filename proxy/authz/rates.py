@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from proxy.authz.requirements import Route
-    from proxy.config import Rule
+    from proxy.config import Rate
     from proxy.model import Caller, Wait
 
 SECOND = 1_000_000
@@ -46,13 +46,10 @@ class Pace(Struct, frozen=True):
     slack: int
 
 
-def paced(rule: Rule) -> Pace | None:
-    """Make a rule's rate ready."""
-    rate = rule.rate
+def paced(rate: Rate | None, name: str) -> Pace | None:
+    """Make a rate ready; `name` is how answers call it."""
     if rate is None:
         return None
-    # A name made from selectors would tell anybody about paths and hosts.
-    name = rule.name if "name" in rule.model_fields_set else "default"
     plain = name.replace("\\", "\\\\").replace('"', '\\"').encode("ascii", "replace")
     interval = -(-round(rate.period) * SECOND // rate.count)
     return Pace(b'"%b"' % plain, rate.count, round(rate.period), interval, (rate.burst - 1) * interval)

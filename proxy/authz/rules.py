@@ -10,7 +10,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from proxy.authz.operations import Operations
 from proxy.authz.origins import spellings
 from proxy.authz.paths import folded
 from proxy.authz.patterns import compiled
@@ -50,7 +52,7 @@ class Router:
         issuers: Sequence[Issuer] = (),
         hierarchy: Mapping[str, Iterable[str]] = MappingProxyType({}),
     ) -> None:
-        self._rules = tuple(_selectors(rule, prepared(rule, issuers, hierarchy)) for rule in rules)
+        self._rules = tuple(_selectors(rule, _route(rule, issuers, hierarchy)) for rule in rules)
         self._reads_host = any(rule.hosts for rule in self._rules)
         self._memo: dict[tuple[str, bytes, str], Route | Deny | None] = {}
 
@@ -58,7 +60,8 @@ class Router:
         """Return what decides over a request; None where no rule does.
 
         `host` is the Host value as it came, `path` a canonical path. PATH_AMBIGUOUS where a more
-        lenient reading of the path would meet another rule.
+        lenient reading of the path would meet another rule. Whether a preflight of CORS is answered is up to
+        the rule for the method that it asks about: see `cors.requested`.
         """
         key = (method, host, path)
         try:
@@ -85,7 +88,24 @@ class Router:
         chosen = next((rule.route for rule in fitting if rule.exact.fullmatch(strict)), None)
         feared = next((rule.route for rule in fitting if rule.folded.fullmatch(lenient)), None)
         # So all spellings that pass, of what some server takes for one resource, meet one and the same rule.
-        return chosen if chosen is feared else _AMBIGUOUS
+        if chosen is not feared:
+            return _AMBIGUOUS
+        if chosen is None or chosen.on_mcp_path or not self._serves_mcp(strict, lenient):
+            return chosen
+        return replace(chosen, on_mcp_path=True)
+
+    def _serves_mcp(self, strict: str, lenient: str) -> bool:
+        """Say whether any rule serves MCP on a path, for whatever methods and hosts."""
+        return any(
+            rule.exact.fullmatch(strict) or rule.folded.fullmatch(lenient)
+            for rule in self._rules
+            if rule.route.mcp is not None
+        )
+
+
+def _route(rule: Rule, issuers: Sequence[Issuer], hierarchy: Mapping[str, Iterable[str]]) -> Route:
+    route = prepared(rule, issuers, hierarchy)
+    return route if rule.mcp is None else replace(route, mcp=Operations(rule, issuers, hierarchy))
 
 
 def _selectors(rule: Rule, route: Route) -> _Selectors:

@@ -4,44 +4,30 @@ Every fault is found before the process serves anything, all of them at once, ea
 and what to do; a value is never printed, for it may be a secret. Knows no socket and no aiohttp.
 """
 
-from proxy.config import addresses, document
-from proxy.config.conditions import Condition, lookup
+from proxy.config import addresses, advice, document, globs
+from proxy.config.conditions import ArgumentCondition, Condition, lookup
 from proxy.config.editor import schema
+from proxy.config.entry import Entry, Mcp
 from proxy.config.faults import ConfigError, Fault, UnfitError
+from proxy.config.issuer import ClaimNames, Dpop, Introspection, Issuer, JwksFile, JwksInline, JwksUrl, Keys
 from proxy.config.load import load
 from proxy.config.patterns import segments
-from proxy.config.schema import (
-    Address,
-    Assertion,
-    ClaimNames,
-    Config,
-    Dpop,
-    Introspection,
-    Issuer,
-    JwksFile,
-    JwksInline,
-    JwksUrl,
-    Keys,
-    Limits,
-    Log,
-    Passthrough,
-    Rate,
-    Redis,
-    RevocationFile,
-    RevocationRedis,
-    Rule,
-    Timeouts,
-    Upstream,
-)
+from proxy.config.rate import Rate
+from proxy.config.rule import Passthrough, Rule
+from proxy.config.schema import Address, Assertion, Config, Limits, Log
+from proxy.config.stores import Redis, RevocationFile, RevocationRedis
+from proxy.config.upstream import Timeouts, Upstream
 
 __all__ = [
     "Address",
+    "ArgumentCondition",
     "Assertion",
     "ClaimNames",
     "Condition",
     "Config",
     "ConfigError",
     "Dpop",
+    "Entry",
     "Fault",
     "Introspection",
     "Issuer",
@@ -51,6 +37,7 @@ __all__ = [
     "Keys",
     "Limits",
     "Log",
+    "Mcp",
     "Passthrough",
     "Rate",
     "Redis",
@@ -61,7 +48,9 @@ __all__ = [
     "UnfitError",
     "Upstream",
     "addresses",
+    "advice",
     "document",
+    "globs",
     "load",
     "lookup",
     "schema",

@@ -20,6 +20,7 @@ MAX_SOCKET_PATH = 107
 
 _AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:/?#@\\]+)(?::([0-9]{1,5}))?", re.ASCII)
 _URL = re.compile(r"(https?)://([^/?#]*)([^?#]*)(\?[^#]*)?(#.*)?", re.ASCII | re.IGNORECASE)
+_ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://([^/?#@]+)", re.ASCII | re.IGNORECASE)
 _NAME = re.compile(
     r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*", re.ASCII
 )
@@ -79,6 +80,27 @@ def place(text: str) -> str:
     """Return "host" or "host:port" in its one canonical spelling."""
     name, port = authority(text)
     return bracketed(name) if port is None else f"{bracketed(name)}:{port}"
+
+
+def origin(text: str) -> str:
+    """Return an origin, "scheme://host[:port]", as browsers spell it (RFC 6454 section 6.2).
+
+    Raises:
+        UnfitError: it is none, or one that anybody's page can have.
+    """
+    if text == "*":
+        raise UnfitError(
+            "every page of the web, whose visitors' browsers may reach this server", "name the origins"
+        )
+    if text.lower() == "null":
+        raise UnfitError("null, which sandboxed and local pages of anybody send", "name the origins")
+    match = _ORIGIN.fullmatch(text)
+    if match is None:
+        raise UnfitError("not an origin", "write scheme://host or scheme://host:port, without a path")
+    scheme = match[1].lower()
+    name, port = authority(match[2])
+    said = bracketed(name)
+    return f"{scheme}://{said}" if port in (None, PORTS.get(scheme)) else f"{scheme}://{said}:{port}"
 
 
 def host(text: str) -> str:

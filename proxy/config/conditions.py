@@ -1,4 +1,4 @@
-"""What a claim's value must satisfy: equality, one of a list, or a range of numbers.
+"""What a claim or an argument must satisfy: equality, one of a list, or a range of numbers.
 
 Pure, and closed on doubt: a missing claim, a null, an object or a value of another type never satisfies
 anything. A truth value is no number, and NaN is in no range.
@@ -7,11 +7,13 @@ anything. A truth value is no number, and NaN is in no range.
 from __future__ import annotations
 
 import math
+import re  # noqa: TC003 - pydantic reads the annotation
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeGuard
 
 from proxy.config.faults import UnfitError
+from proxy.config.globs import compiled
 
 Scalar = str | bool | int | float
 
@@ -60,7 +62,7 @@ class Condition:
             return cls._range(value)
         values = tuple(value) if isinstance(value, (list, tuple)) else (value,)
         if not values:
-            raise UnfitError("an empty list, which no claim satisfies", _WRITE)
+            raise UnfitError("an empty list, which nothing satisfies", _WRITE)
         if not all(isinstance(one, str | bool) or _is_number(one) for one in values):
             raise UnfitError("not a condition", _WRITE)
         return cls(one_of=values)
@@ -74,12 +76,15 @@ class Condition:
             raise UnfitError("a bound that is not a number", "write min and max as numbers")
         low, high = numbers.get("min"), numbers.get("max")
         if low is not None and high is not None and low > high:
-            raise UnfitError("min is greater than max, which no claim satisfies", "swap them")
+            raise UnfitError("min is greater than max, which nothing satisfies", "swap them")
         return cls(minimum=low, maximum=high)
 
     def holds(self, claims: Mapping[str, object], name: str) -> bool:
         """Say whether the claim called `name` satisfies this."""
-        value = lookup(claims, name)
+        return self.admits(lookup(claims, name))
+
+    def admits(self, value: object) -> bool:
+        """Say whether a value satisfies this."""
         if self.one_of:
             members = value if isinstance(value, (list, tuple)) else (value,)
             return any(_same(member, wanted) for member in members for wanted in self.one_of)
@@ -88,6 +93,50 @@ class Condition:
         return (self.minimum is None or value >= self.minimum) and (
             self.maximum is None or value <= self.maximum
         )
+
+
+_NEVER = Condition()
+
+
+@dataclass(frozen=True, slots=True)
+class ArgumentCondition:
+    """One condition on one argument of a tool or a prompt: text, another scalar, or whether it is `present`.
+
+    In text `*` and `?` stand for anything. Unlike a claim, an argument that is a list satisfies nothing: what
+    a tool does with its other members is unknown. Null is present, and no value.
+    """
+
+    text: re.Pattern[str] | None = None
+    other: Condition = _NEVER
+    present: bool | None = None
+
+    @classmethod
+    def read(cls, value: object) -> ArgumentCondition:
+        """Make a condition of what a person writes: a scalar, a list of them, {min, max} or {present}.
+
+        Raises:
+            UnfitError: the value is none of these, is empty, or asks for the impossible.
+        """
+        if isinstance(value, Mapping) and not value.keys() <= _BOUNDS:
+            if value.keys() != {"present"} or not isinstance(value["present"], bool):
+                raise UnfitError("not a condition", f"{_WRITE}, or {{present: true}}")
+            return cls(present=value["present"])
+        condition = Condition.read(value)
+        globs = [one for one in condition.one_of if isinstance(one, str)]
+        scalars = tuple(one for one in condition.one_of if not isinstance(one, str))
+        return cls(
+            text=compiled(globs) if globs else None,
+            other=Condition(scalars, condition.minimum, condition.maximum),
+        )
+
+    def holds(self, arguments: Mapping[str, object], name: str) -> bool:
+        """Say whether the argument called `name`, letter by letter, satisfies this."""
+        if self.present is not None:
+            return (name in arguments) is self.present
+        value = arguments.get(name)
+        if isinstance(value, str):
+            return self.text is not None and self.text.fullmatch(value) is not None
+        return not isinstance(value, (list, tuple)) and self.other.admits(value)
 
 
 def _is_number(value: object) -> TypeGuard[float]:

@@ -88,15 +88,22 @@ def nulls(tree: object, at: Location = ()) -> Iterator[Location]:
 
 
 def placed(at: Location, tree: object) -> Location:
-    """Cut what shorthand added to a location: nothing lies below a scalar, or apart from its key."""
-    for depth, step in enumerate(at):
+    """Cut what shorthand added to a location: nothing lies below a scalar, or apart from its key.
+
+    A list that stands for a mapping has no key.
+    """
+    place: list[str | int] = []
+    for step in at:
         if isinstance(tree, dict) and step != "[key]":
             tree = tree.get(step, tree)
-        elif isinstance(tree, list) and isinstance(step, int):
+        elif isinstance(tree, list):
+            if not isinstance(step, int):
+                continue
             tree = tree[step]
         else:
-            return at[:depth]
-    return at
+            break
+        place.append(step)
+    return tuple(place)
 
 
 def mapped(tree: object, scalar: Callable[[str], object]) -> object:

@@ -5,9 +5,28 @@ Knows where a fault is and how it reads; never a value out of the file, which ma
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import dataclass
 
 Location = tuple[str | int, ...]
+
+
+_SIMPLE_KEY = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+_SHOWN = 64
+
+
+def written(at: Location) -> str:
+    """Write a location as a YAML path: rules[2].claims["al_trust.score"]."""
+    text = ""
+    for step in at:
+        if isinstance(step, int):
+            text += f"[{step}]"
+        elif _SIMPLE_KEY.fullmatch(step):
+            text += f".{step}" if text else step
+        else:
+            text += f"[{json.dumps(step[:_SHOWN])}]"
+    return text or "the file"
 
 
 class UnfitError(ValueError):

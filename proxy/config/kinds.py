@@ -41,6 +41,8 @@ _MEDIA_TYPE = r"^([A-Za-z0-9!#$&^_.+-]+/)?[A-Za-z0-9!#$&^_.+-]+$"  # RFC 6838 4.
 _HEADER = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"  # RFC 9110 5.1
 _REFERENCE = {"type": "string", "pattern": r"^\$\{.+\}$"}
 
+_SHORTEST_KEY = 32
+
 # As the wire folds what clients send: what it takes for an identity header is none of the upstream's own.
 _PUNCTUATION = "!#$%&'*+.^_`|~"
 _FOLD = str.maketrans(_PUNCTUATION, "-" * len(_PUNCTUATION))
@@ -164,6 +166,16 @@ def _secret(value: object) -> SecretStr:
     return SecretStr(value)
 
 
+def _session_key(value: object) -> SecretStr:
+    key = _secret(value)
+    if len(key.get_secret_value()) < _SHORTEST_KEY:
+        raise UnfitError(
+            f"shorter than {_SHORTEST_KEY} characters",
+            "write a random one, as openssl rand -base64 32 makes it",
+        )
+    return key
+
+
 def _redis_url(value: SecretStr) -> SecretStr:
     addresses.redis(value.get_secret_value())
     return value
@@ -207,6 +219,9 @@ Text = Annotated[
 ]
 File = Annotated[Path, PlainValidator(_file), _described("file", type="string", minLength=1)]
 Secret = Annotated[SecretStr, PlainValidator(_secret), _described("secret", type="string", minLength=1)]
+SessionKey = Annotated[
+    SecretStr, PlainValidator(_session_key), _described("secret", type="string", minLength=1)
+]
 RedisUrl = Annotated[
     SecretStr,
     PlainValidator(lambda value: _redis_url(_secret(value))),
@@ -240,6 +255,7 @@ HeaderName = Annotated[
 ]
 Algorithm = Annotated[str, AfterValidator(_algorithm), _described("algorithm", enum=list(ALGORITHMS))]
 Host = Annotated[str, AfterValidator(addresses.place), _described("host", type="string")]
+Origin = Annotated[str, AfterValidator(addresses.origin), _described("origin", type="string")]
 Network = Annotated[IPv4Network | IPv6Network, PlainValidator(_network), _described("network", type="string")]
 Pattern = Annotated[
     str, AfterValidator(patterns.check), _described("path pattern", type="string", pattern="^/")

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from proxy.config.schema import Config, Limits, Log, Rule, Section, Upstream
+from typing import TYPE_CHECKING
+
+from proxy.config.rule import Rule
+from proxy.config.schema import Config, Log
+from proxy.config.upstream import Upstream
+
+if TYPE_CHECKING:
+    from proxy.config.section import Section
 
 LATER: dict[type[Section], frozenset[str]] = {
     Config: frozenset(
         {
-            "cors",
             "drain",
             "mode",
-            "origins",
-            "session_key",
             "tls",
             "version",
             "watch",
@@ -19,7 +23,6 @@ LATER: dict[type[Section], frozenset[str]] = {
         }
     ),
     Upstream: frozenset({"retry", "tls"}),
-    Rule: frozenset({"cors", "mcp", "origins", "transport", "upgrade"}),
-    Limits: frozenset({"mcp_body", "mcp_buffer", "response_time"}),
-    Log: frozenset({"arguments", "chain", "fields", "format", "spill"}),
+    Rule: frozenset({"upgrade"}),
+    Log: frozenset({"chain", "fields", "format", "spill"}),
 }

@@ -6,23 +6,21 @@ judged as well.
 
 from __future__ import annotations
 
-import json
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from proxy.config import document, environment, meaning, references, remainder, shape
 from proxy.config.document import Slip
-from proxy.config.faults import ConfigError, Fault
-from proxy.config.schema import Config, JwksFile, RevocationFile
+from proxy.config.faults import ConfigError, Fault, written
+from proxy.config.issuer import JwksFile
+from proxy.config.schema import Config
+from proxy.config.stores import RevocationFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from proxy.config.faults import Location
 
-_SIMPLE_KEY = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
-_SHOWN = 64
 _NO_FILE = ("not a file", "mend the path (relative to the configuration)")
 
 
@@ -68,7 +66,7 @@ def _from_yaml(text: str, folder: Path, environ: Mapping[str, str]) -> Config:
 
     def fault(slip: Slip) -> Fault:
         line = slip.line or _line(read.lines, slip.location)
-        return Fault(_written(slip.location), line, slip.problem, slip.remedy)
+        return Fault(written(slip.location), line, slip.problem, slip.remedy)
 
     return _checked(tree, slips, folder, fault)
 
@@ -120,16 +118,3 @@ def _line(lines: Mapping[Location, int], at: Location) -> int | None:
     while at and at not in lines:
         at = at[:-1]
     return lines.get(at)
-
-
-def _written(at: Location) -> str:
-    """Write a location as a YAML path: rules[2].claims["al_trust.score"]."""
-    text = ""
-    for step in at:
-        if isinstance(step, int):
-            text += f"[{step}]"
-        elif _SIMPLE_KEY.fullmatch(step):
-            text += f".{step}" if text else step
-        else:
-            text += f"[{json.dumps(step[:_SHOWN])}]"
-    return text or "the file"

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING
 
 from proxy.config import addresses, ruling
 from proxy.config.document import Slip
+from proxy.config.issuer import JwksUrl
 from proxy.config.kinds import spelling
-from proxy.config.schema import JwksUrl
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from proxy.config.faults import Location
-    from proxy.config.schema import Config, Issuer
+    from proxy.config.issuer import Issuer
+    from proxy.config.schema import Config
 
 _EVERYWHERE = ("0.0.0.0", "::")
 _HTTPS = "write https:// (http is for loopback hosts, or with allow_insecure: true)"
@@ -85,6 +86,7 @@ def slips(config: Config) -> Iterator[Slip]:
     yield from _resource(config)
     yield from _exposure(config)
     yield from _upstream(config)
+    yield from _buffer(config)
     yield from _issuers(config)
     yield from _proofs(config)
     yield from _headers(config)
@@ -134,6 +136,11 @@ def _upstream(config: Config) -> Iterator[Slip]:
         elif folded in taken:
             yield Slip(at, "a second spelling of the same header", "keep one of them")
         taken.add(folded)
+
+
+def _buffer(config: Config) -> Iterator[Slip]:
+    if config.limits.mcp_buffer < config.limits.mcp_body:
+        yield Slip(("limits", "mcp_buffer"), "less than one message (mcp_body)", "write at least as much")
 
 
 def _proofs(config: Config) -> Iterator[Slip]:
@@ -223,18 +230,18 @@ def _headers(config: Config) -> Iterator[Slip]:
 def _hierarchy(config: Config) -> Iterator[Slip]:
     grants, told = config.scopes, set[str]()
     for scope in grants:
-        circle = {other for other in _granted(grants, scope) if scope in _granted(grants, other)}
+        circle = {other for other in granted(grants, scope) if scope in granted(grants, other)}
         if circle and not circle & told:
             yield Slip(("scopes", scope), "a scope that grants itself", "break the circle")
         told |= circle
 
 
-def _granted(grants: dict[str, tuple[str, ...]], scope: str) -> set[str]:
+def granted(grants: Mapping[str, tuple[str, ...]], scope: str) -> set[str]:
     """Return every scope that holding `scope` grants; itself only where it is on a circle."""
-    granted: set[str] = set()
+    found: set[str] = set()
     waiting = list(grants.get(scope, ()))
     while waiting:
-        if (one := waiting.pop()) not in granted:
-            granted.add(one)
+        if (one := waiting.pop()) not in found:
+            found.add(one)
             waiting.extend(grants.get(one, ()))
-    return granted
+    return found

@@ -1,25 +1,26 @@
 """The rules one by one: what contradicts itself, or names what does not exist.
 
-Pure. What rules take from one another is judged in `shadows`.
+Pure. What rules take from one another is judged in `shadows`, the entries of `mcp` in `entries`.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from proxy.config import addresses, shadows
+from proxy.config import addresses, entries, shadows
 from proxy.config.document import Slip
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from proxy.config.faults import Location
-    from proxy.config.schema import Config, Rule
+    from proxy.config.rule import Rule
+    from proxy.config.schema import Config
 
 _REQUIREMENTS = ("scopes", "any_scopes", "claims", "issuers")
 _LISTS = ("methods", "host", "passthrough", *_REQUIREMENTS)
 # What an unknown caller cannot meet: who is let through by the upstream's own login has no claims here.
-_UNMET = ("public", "scopes", "any_scopes", "claims")
+_UNMET = ("public", "scopes", "any_scopes", "claims", "mcp")
 
 
 def slips(config: Config) -> Iterator[Slip]:
@@ -38,6 +39,8 @@ def slips(config: Config) -> Iterator[Slip]:
             if issuer not in known:
                 yield Slip((*at, "issuers", number), "not a configured issuer", "name one of issuers")
         yield from _selectors(config, rule, at)
+        yield from _transport(rule, at)
+        yield from entries.slips(rule, at)
     yield from shadows.slips(config.rules)
 
 
@@ -55,6 +58,17 @@ def _alone(rule: Rule, at: Location) -> Iterator[Slip]:
             )
     if rule.any_host and not rule.public:
         yield Slip((*at, "any_host"), "on a rule that is not public", "remove it, or add public: true")
+
+
+def _transport(rule: Rule, at: Location) -> Iterator[Slip]:
+    if rule.mcp is None:
+        if "transport" in rule.model_fields_set:
+            yield Slip((*at, "transport"), "on a rule without mcp", "remove it, or add mcp")
+        return
+    if rule.methods and "POST" not in rule.methods:
+        yield Slip((*at, "methods"), "without POST, which all messages of MCP are", "add it")
+    if rule.methods and "GET" not in rule.methods and rule.transport == "sse":
+        yield Slip((*at, "methods"), "without GET, which opens the streams of this transport", "add it")
 
 
 def _selectors(config: Config, rule: Rule, at: Location) -> Iterator[Slip]:

@@ -15,7 +15,10 @@ from proxy.config.document import Slip
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from proxy.config.schema import Rule
+    from proxy.config.rule import Rule
+
+# What every call of a tool is.
+_CALL = "POST"
 
 _Place = tuple[str, int | None]
 _Request = tuple[str, _Place]
@@ -31,6 +34,7 @@ class _Selectors(NamedTuple):
     paths: tuple[str, ...]
     methods: frozenset[str]
     places: tuple[_Place, ...]
+    mcp: bool
 
     def admit(self, request: _Request) -> bool:
         method, (name, port) = request
@@ -49,6 +53,8 @@ def slips(rules: Sequence[Rule]) -> Iterator[Slip]:
         if not any(_leaves(path, before, mine) for path in rule.paths):
             yield _unreachable(index, rule, before, mine)
             continue
+        if rule.mcp:
+            yield from _uncalled(index, rule, before, mine)
         for number, path in enumerate(rule.paths):
             if _leaves(path, before, mine) and not _leaves(path, before, mine, fold=True):
                 yield Slip(
@@ -61,11 +67,11 @@ def slips(rules: Sequence[Rule]) -> Iterator[Slip]:
 def _selectors(rule: Rule) -> _Selectors:
     head = {"HEAD"} if "GET" in rule.methods else set()
     places = tuple(addresses.authority(host) for host in rule.host)
-    return _Selectors(rule.path, frozenset(rule.methods) | head, places)
+    return _Selectors(rule.path, frozenset(rule.methods) | head, places, rule.mcp is not None)
 
 
 def _methods(rules: Iterable[_Selectors]) -> set[str]:
-    return {_OTHER}.union(*(rule.methods for rule in rules))
+    return {_OTHER, _CALL}.union(*(rule.methods for rule in rules))
 
 
 def _places(rules: Iterable[_Selectors]) -> set[_Place]:
@@ -85,6 +91,19 @@ def _unreachable(
     return Slip(
         ("rules", index), f"never reached: all that it matches goes to {taker}", "move it up, or remove it"
     )
+
+
+def _uncalled(
+    index: int, rule: _Selectors, before: Sequence[_Selectors], requests: Sequence[_Request]
+) -> Iterator[Slip]:
+    """Find the paths of a rule for MCP where every call goes to another rule, which refuses it."""
+    calls = [request for request in requests if request[0] == _CALL]
+    others = [(other, taker) for other, taker in enumerate(before) if calls and not taker.mcp]
+    for number, path in enumerate(rule.paths):
+        takers = (other for other, taker in others if not _leaves(path, (taker,), calls))
+        if (other := next(takers, None)) is not None:
+            problem = f"every POST goes to rules[{other}], which is for no MCP and refuses it"
+            yield Slip(("rules", index, "path", number), problem, "move this rule up")
 
 
 def _leaves(

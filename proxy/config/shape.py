@@ -14,7 +14,8 @@ from pydantic import ValidationError
 from proxy.config.document import Slip
 from proxy.config.faults import UnfitError
 from proxy.config.later import LATER
-from proxy.config.schema import Config, Section
+from proxy.config.schema import Config
+from proxy.config.section import Section
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -64,6 +64,7 @@ class Exchange:
     _forward: Forward
     _answer_body: AnswerBody
     _bodiless = False
+    _resized = False
     _changes: Changes | None = None
 
     def __init__(
@@ -257,6 +258,7 @@ class Exchange:
         self.answer = head
         self._changes = changes
         self._bodiless = framing is NO_BODY
+        self._resized = transform is not None and (self._bodiless or not framing.done)
         if transform is None or framing.done:
             self._answer_body = AsItCame(framing, chunks=not http10)
             self._begin(rest, unsized=not isinstance(framing, Sized))
@@ -270,6 +272,8 @@ class Exchange:
     def _begin(self, rest: bytes, *, unsized: bool) -> None:
         """Send the head of an answer, and what there is of its body in the same write."""
         out = self._head(b"", unsized=unsized)
+        # Whether or not its head has left when a fault of the body is seen: the answer ends in the same way.
+        self.begun = True
         if self.answer is not None and self.answer.fields.get(b"content-type", b"").lower().startswith(
             _EVENTS
         ):
@@ -287,15 +291,14 @@ class Exchange:
         answer, http10, changes = self.answer, self.head.http10, self._changes
         assert answer is not None  # noqa: S101 - only an answer has a head
         added = self.client.ending(self, until_close=http10 and unsized) + length
-        self.begun = True
         if unsized and not http10:
             added += b"Transfer-Encoding: chunked\r\n"
         dropping = self._forward.dropping
         if changes is not None:
             added += changes.lines
             dropping |= changes.dropping
-            if changes.transform is not None:
-                dropping |= _LENGTH
+        if self._resized:
+            dropping |= _LENGTH
         return self._wire.response_lines.head(
             answer, self.head, self._forward.told + added + b"\r\n", dropping=dropping
         )
@@ -303,7 +306,7 @@ class Exchange:
     def content(self, data: bytes, head: bytes = b"") -> None:
         """Answer body bytes have come; `head` leaves in the same write."""
         body = self._answer_body
-        if not self.begun and not head and not self.store(len(data)):
+        if not self.begun and not self.store(len(data)):
             self.failed(Reason.OVERLOADED)
             return
         try:
@@ -314,6 +317,7 @@ class Exchange:
         if body.done and not self.begun:
             # All of it has come, and only now it is known how long it is.
             head = self._head(b"Content-Length: %d\r\n" % len(out), unsized=False)
+            self.begun = True
         self._bytes_out += len(out)
         if head:
             out = head + out
@@ -378,9 +382,11 @@ class Exchange:
             self.failed(Reason.UPSTREAM_MALFORMED)
             return
         self._bytes_out += len(out)
-        head = b"" if self.begun else self._head(b"Content-Length: %d\r\n" % len(out), unsized=False)
-        if head or out:
-            self.client.send(head + out)
+        if not self.begun:
+            out = self._head(b"Content-Length: %d\r\n" % len(out), unsized=False) + out
+            self.begun = True
+        if out:
+            self.client.send(out)
         self._complete(surplus=False)
 
     @property

@@ -28,7 +28,7 @@ _HOP_BY_HOP = frozenset(
 )
 # Lines that this proxy writes itself, or that no client may send through it.
 _OURS = frozenset(
-    b"host content-length expect authorization dpop x-request-id traceparent"
+    b"host content-length expect authorization dpop x-request-id traceparent mcp-session-id"
     # a method or a target beside the one that was judged
     b" x-http-method x-http-method-override x-method-override x-original-url x-original-uri x-original-method"
     b" x-rewrite-url x-override-url"

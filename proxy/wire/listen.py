@@ -44,7 +44,7 @@ class Wire:
         self.longest_head = config.limits.header_bytes
         self.head_timeout = config.limits.head_timeout
         self.timeouts = config.upstream.timeouts
-        self.longest_answer = getattr(config.limits, "response_time", 3600.0)
+        self.longest_answer = config.limits.response_time
         self.most_stored = getattr(config.limits, "mcp_buffer", 1 << 28)
         self.stored = 0
         """Bytes of bodies that are held until all of them have come."""

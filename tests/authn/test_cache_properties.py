@@ -7,6 +7,7 @@ and revocations. What it admits it reckons anew each time, with the reference; i
 from __future__ import annotations
 
 import asyncio
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -29,16 +30,16 @@ from proxy.authn.keyset import key_set
 from proxy.authn.revocation_source import RevocationSource
 from proxy.authn.sources import KeySources
 from proxy.config import Issuer
-from proxy.model import Caller
+from proxy.model import Caller, Wait
 from tests.authn.reference import Accepted, Terms, judge
 from tests.support.keys import claims_like_agentlair, jwks, make_key, sign_token
 from tests.support.sources import Clock
 from tests.support.steps import driven
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator
+    from collections.abc import Awaitable, Callable, Generator, Mapping
 
-    from proxy.model import Deny, Wait
+    from proxy.model import Deny, Time
 
 ONE, OTHER, AUDIENCE = "https://one.test", "https://other.test", "https://mcp.example.com/mcp"
 START = Clock.now
@@ -73,9 +74,9 @@ ENTRIES = [
 ]
 
 
-def token(key: Any, **changes: Any) -> bytes:
+def token(key: Any, header: Mapping[str, Any] = MappingProxyType({}), **changes: Any) -> bytes:
     usual = {"iss": ONE, "aud": AUDIENCE, "sub": "alice", "jti": "t-1"}
-    return sign_token(key, claims_like_agentlair(START, **{**usual, **changes})).encode()
+    return sign_token(key, claims_like_agentlair(START, **{**usual, **changes}), **header).encode()
 
 
 TOKENS = [
@@ -87,6 +88,9 @@ TOKENS = [
     token(FIRST, iss=OTHER, jti="t-5"),
     token(OTHERS, iss=OTHER, sub="bob", jti="t-6", iat=None),
     token(OTHERS, jti="t-7"),
+    # Good for as long as one key fits.
+    token(FIRST, {"kid": None}, jti="t-8"),
+    token(SECOND, {"kid": None}, jti="t-9"),
 ]
 
 
@@ -166,7 +170,7 @@ class Cached(RuleBasedStateMachine):
             revocations=self.revocations,
         )
         self.revocations.watcher = lambda _: self.verifier.forget_revoked()
-        self.waiting: list[tuple[bytes, Generator[Wait, Any, Caller | Deny], Wait]] = []
+        self.waiting: list[tuple[bytes, Generator[Wait | Time, Any, Caller | Deny], Wait]] = []
 
     def teardown(self) -> None:
         self.runner.run(self.sources.close())
@@ -199,9 +203,12 @@ class Cached(RuleBasedStateMachine):
         token = TOKENS[at]
         steps = self.verifier.verify(token, self.model.clock.now)
         try:
-            self.waiting.append((token, steps, next(steps)))
+            need = next(steps)
         except StopIteration as done:
             self.ended(token, done.value)
+        else:
+            assert isinstance(need, Wait)
+            self.waiting.append((token, steps, need))
 
     @precondition(lambda self: self.waiting)
     @rule()
@@ -209,13 +216,7 @@ class Cached(RuleBasedStateMachine):
         token, steps, need = self.waiting.pop(0)
 
         async def end() -> Caller | Deny:
-            got = await need.call()
-            try:
-                while True:
-                    got = await steps.send(got).call()
-            except StopIteration as done:
-                outcome: Caller | Deny = done.value
-                return outcome
+            return await driven(steps, got=await need.call())
 
         self.ended(token, self.runner.run(end()))
 

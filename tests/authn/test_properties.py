@@ -4,22 +4,37 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import assume, example, given, settings
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from proxy.authn import KeySources, Verifier, credential, key_sources
-from proxy.authn.dpop import Asked, Proof, check_proof
 from proxy.config import Issuer
 from proxy.model import Caller, Deny, Identity
-from tests.authn.reference import ALPHABET, Accepted, RefusedError, Terms, json_object, judge
-from tests.support.keys import SigningKey, b64, claims_like_agentlair, compact, jwks, make_key, sign_token
-from tests.support.proofs import ath, proof_claims, sign_proof, thumbprint
+from tests.authn.reference import Accepted, Terms, judge
+from tests.authn.strategies import (
+    ABSENT,
+    MUTATIONS,
+    TYPES,
+    Change,
+    changed,
+    changes,
+    flipped,
+    mutated,
+    taken,
+    tiers,
+)
+from tests.support.keys import SigningKey, claims_like_agentlair, compact, jwks, make_key, sign_token
+from tests.support.proofs import thumbprint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hypothesis import settings
 
 NOW = 1_700_000_000
 PLAIN, STRICT, AUDIENCE = "https://agentlair.dev", "https://strict.test", "https://mcp.example.com/mcp"
@@ -78,17 +93,6 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-def tiers(quick: int, long: int) -> pytest.MarkDecorator:
-    """Run a property on so many examples; the long tier looks much further."""
-    return pytest.mark.parametrize(
-        "tier",
-        [
-            pytest.param(settings(max_examples=quick, deadline=None), id="quick"),
-            pytest.param(settings(max_examples=long, deadline=None), id="long", marks=pytest.mark.long),
-        ],
-    )
-
-
 @cache
 def sources() -> KeySources:
     made = key_sources(ISSUERS, lambda: NOW)
@@ -143,23 +147,6 @@ def agree(token: str, now: float = NOW) -> None:
     else:
         assert isinstance(ours, Deny), f"admitted in spite of: {theirs}"
 
-
-# What a member may be in JSON, plain and odd.
-SCALARS = (
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.sampled_from([0, 1, -1, 10**400, 2**63, 1e308, 1e16, -0.0])
-    | st.floats()
-    | st.text()
-    | st.sampled_from(["", "\0", "\ud800", "\udc00", "\u202e", "\N{GRINNING FACE}", "a\r\nX-Agent-Id: root"])
-)
-ANYTHING = st.recursive(
-    SCALARS,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
-    max_leaves=6,
-)
-ABSENT = object()
 
 DATES = [
     *(NOW + by for by in (-3600, -30, -29, -5, -4, 0, 1, 5, 6, 30, 31, 3600, 3601)),
@@ -234,11 +221,7 @@ HEADERS: dict[str, list[Any]] = {
         *("EdDSA", "Ed25519", "Ed448", "ES256", "ES384", "RS256", "RS384", "PS256", "PS384", "HS256", "none"),
         *("None", "eddsa", "", " EdDSA", ["EdDSA"]),
     ],
-    "typ": [
-        *("JWT", "jwt", "at+jwt", "AT+JWT", "application/at+jwt", "Application/JWT", "none", "None", ""),
-        *("application/", "application/application/jwt", "dpop+jwt", "logout+jwt", "oauth-id-jag+jwt"),
-        *("secevent+jwt", "id_token", " JWT", "JWT\0", ["JWT"]),
-    ],
+    "typ": TYPES,
     "kid": [
         *("ed", "ed-2", "es", "rs", "ps", "any-rsa", "ED", "", "../../etc/passwd"),
         "x" * 256,
@@ -256,19 +239,6 @@ HEADERS: dict[str, list[Any]] = {
     "alg ": ["none"],
     "Alg": ["none"],
 }
-
-
-def changes(known: dict[str, list[Any]], most: int) -> st.SearchStrategy[dict[str, Any]]:
-    """A few members, each of a value that is likely to matter, or of any, or left out."""
-    one = [
-        st.tuples(st.just(name), st.sampled_from(values) | st.just(ABSENT) | ANYTHING)
-        for name, values in known.items()
-    ]
-    return st.lists(st.one_of(*one, st.tuples(st.text(), ANYTHING)), max_size=most).map(dict)
-
-
-def changed(whole: dict[str, Any], by: dict[str, Any]) -> str:
-    return json.dumps({name: value for name, value in {**whole, **by}.items() if value is not ABSENT})
 
 
 def honest(issuer: str) -> dict[str, Any]:
@@ -430,109 +400,6 @@ def test_any_moment(tier: settings) -> None:
     holds()
 
 
-# An honest token, changed. Each makes of the token's bytes, and another's, something else.
-
-Change = Callable[[bytes, bytes], bytes]
-
-PLACES = st.integers(0, 10_000)
-BYTES = st.integers(0, 255)
-LETTERS = st.sampled_from(ALPHABET.encode())
-
-
-def flipped(at: int, bit: int) -> Change:
-    def change(token: bytes, _: bytes) -> bytes:
-        place = at % len(token)
-        return token[:place] + bytes([token[place] ^ 1 << bit]) + token[place + 1 :]
-
-    return change
-
-
-def spliced(at: int, cut: int, put: bytes) -> Change:
-    """Insert, delete and replace."""
-
-    def change(token: bytes, _: bytes) -> bytes:
-        place = at % (len(token) + 1)
-        return token[:place] + put + token[place + cut :]
-
-    return change
-
-
-def taken(which: tuple[bool, bool, bool]) -> Change:
-    """Take some of the three parts from the other token."""
-
-    def change(token: bytes, other: bytes) -> bytes:
-        pairs = zip(token.split(b"."), other.split(b"."), which, strict=False)
-        return b".".join(theirs if swap else ours for ours, theirs, swap in pairs)
-
-    return change
-
-
-def reordered(order: tuple[int, ...]) -> Change:
-    def change(token: bytes, _: bytes) -> bytes:
-        parts = token.split(b".")
-        return b".".join(parts[at % len(parts)] for at in order)
-
-    return change
-
-
-def respelled(which: int, how: str) -> Change:
-    """Write a part's very bytes in another base64."""
-
-    def change(token: bytes, _: bytes) -> bytes:
-        parts = token.split(b".")
-        part = parts[which % len(parts)].decode("latin-1")
-        stray = part[:-1] + ALPHABET[(ALPHABET.find(part[-1:]) + 1) % 64] if part else "A"
-        spelled = {
-            "padded": part + "=" * (-len(part) % 4 or 4),
-            "plain": part.replace("-", "+").replace("_", "/"),
-            "broken": part[:9] + "\n" + part[9:],
-            "junk": "!" + part,
-            "stray": stray,
-            "longer": part + "A",
-        }
-        parts[which % len(parts)] = spelled[how].encode("latin-1")
-        return b".".join(parts)
-
-    return change
-
-
-def recoded(which: int, at: int, byte: int) -> Change:
-    """Change a byte of what a part means, and write that as it should be."""
-
-    def change(token: bytes, _: bytes) -> bytes:
-        parts = token.split(b".")
-        bits = "".join(f"{max(0, ALPHABET.find(chr(one))):06b}" for one in parts[which % len(parts)])
-        meant = [int(bits[place : place + 8], 2) for place in range(0, len(bits) // 8 * 8, 8)] or [0]
-        meant[at % len(meant)] = byte
-        parts[which % len(parts)] = b64(bytes(meant)).encode()
-        return b".".join(parts)
-
-    return change
-
-
-CHANGES = st.one_of(
-    st.builds(flipped, PLACES, st.integers(0, 7)),
-    st.builds(spliced, PLACES, st.integers(0, 3), st.binary(max_size=3)),
-    st.builds(spliced, PLACES, st.integers(0, 1), LETTERS.map(lambda one: bytes([one]))),
-    st.builds(spliced, PLACES, st.integers(0, 400), st.just(b"")),
-    st.builds(taken, st.tuples(st.booleans(), st.booleans(), st.booleans())),
-    st.builds(reordered, st.lists(st.integers(0, 2), max_size=5).map(tuple)),
-    st.builds(
-        respelled,
-        st.integers(0, 2),
-        st.sampled_from(["padded", "plain", "broken", "junk", "stray", "longer"]),
-    ),
-    st.builds(recoded, st.integers(0, 2), PLACES, BYTES),
-)
-MUTATIONS = st.lists(CHANGES, min_size=1, max_size=3)
-
-
-def mutated(token: bytes, other: bytes, by: list[Change]) -> bytes:
-    for change in by:
-        token = change(token, other) or b"."
-    return token
-
-
 @cache
 def tokens() -> list[bytes]:
     """Tokens that are admitted, of every kind of signature, some of them all but alike."""
@@ -600,96 +467,3 @@ def test_two_tokens_never_share_an_entry(tier: settings) -> None:
             assert (found is None) is isinstance(outcome, Deny)
 
     holds()
-
-
-# A proof of possession, changed (RFC 9449 section 4.3).
-
-PUBLIC = ED.public(use=None, alg=None, kid=None)
-TOKEN, URI = b"the.access.token", "https://mcp.example.com/mcp"
-
-
-def asked(key: SigningKey) -> Asked:
-    return Asked(method="POST", uri=URI, ath=ath(TOKEN), thumbprint=thumbprint(key), leeway=5.0)
-
-
-@cache
-def proofs() -> list[tuple[SigningKey, bytes]]:
-    return [
-        (key, sign_proof(key, proof_claims(TOKEN, NOW, method, URI)))
-        for key in (ED, ES256, RS)
-        for method in ("POST", "GET")
-    ]
-
-
-@tiers(quick=150, long=20_000)
-def test_an_honest_proof_that_is_changed(tier: settings) -> None:
-    honest_ones = [proof for _, proof in proofs()]
-
-    @tier
-    @given(st.sampled_from([0, 2, 4]), st.integers(0, 5), MUTATIONS)
-    @example(0, 1, [taken((True, False, True))])
-    def holds(at: int, other: int, by: list[Change]) -> None:
-        key, proof = proofs()[at]
-        assert isinstance(check_proof(proof, asked(key), NOW), Proof)
-        mutant = mutated(proof, proofs()[other][1], by)
-        assume(mutant not in honest_ones)
-        assert isinstance(check_proof(mutant, asked(key), NOW), Deny)
-
-    holds()
-
-
-PROOF_CLAIMS: dict[str, list[Any]] = {
-    "htm": ["POST", "post", "GET", ["POST"], "POST "],
-    "htu": [
-        URI,
-        URI + "?q",
-        URI + "#f",
-        URI + "/",
-        "HTTPS://MCP.example.com:443/mcp",
-        [URI],
-        "http://mcp.example.com/mcp",
-    ],
-    "ath": [ath(TOKEN), ath(b"another"), ath(TOKEN) + "=", TOKEN.decode(), [ath(TOKEN)]],
-    "iat": [*(NOW + by for by in (-66, -65.5, -65, -60, 0, 5, 5.5, 6)), str(NOW), True, [NOW]],
-    "jti": ["j", "", "x" * 256, "x" * 257, 1, ["j"]],
-    "nonce": ["n"],
-    "exp": [0, "0"],
-}
-
-
-@tiers(quick=120, long=5_000)
-def test_proofs_of_any_kind(tier: settings) -> None:
-    @tier
-    @given(changes(PROOF_CLAIMS, 3), changes({"typ": HEADERS["typ"], "crit": [[]], "kid": [0, "k"]}, 1))
-    def holds(by: dict[str, Any], header: dict[str, Any]) -> None:
-        heads = changed({"typ": "dpop+jwt", "alg": "EdDSA", "jwk": PUBLIC}, header)
-        said = changed(proof_claims(TOKEN, NOW, "POST", URI), by)
-        passed = isinstance(check_proof(compact(heads, said, ED.sign).encode(), asked(ED), NOW), Proof)
-        assert passed is is_good_proof(heads, said)
-
-    holds()
-
-
-def is_good_proof(header: str, payload: str) -> bool:
-    """Go through section 4.3 for a proof that ED has signed, in plain steps."""
-    try:
-        heads, said = (json_object(text.encode()) for text in (header, payload))
-    except RefusedError:
-        return False
-    if "crit" in heads or "b64" in heads:
-        return False
-    if "kid" in heads and not (type(heads["kid"]) is str and len(heads["kid"]) <= 256):
-        return False
-    if heads.get("typ") != "dpop+jwt" or heads.get("alg") != "EdDSA" or heads.get("jwk") != PUBLIC:
-        return False
-    iat, jti = said.get("iat"), said.get("jti")
-    return (
-        said.get("htm") == "POST"
-        and said.get("htu") in (URI, "HTTPS://MCP.example.com:443/mcp")
-        and said.get("ath") == ath(TOKEN)
-        and isinstance(iat, int | float)
-        and type(iat) is not bool
-        and NOW - 65 <= iat <= NOW + 5
-        and type(jti) is str
-        and 1 <= len(jti) <= 256
-    )

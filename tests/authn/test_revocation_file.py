@@ -184,7 +184,7 @@ BREAKAGES = [
     pytest.param(lambda path: path.write_text(""), "the list: not a list; write entries as in - jti: 7d1c, or [] for none", id="emptied"),
     pytest.param(lambda path: path.write_text("- agnt: a"), "line 1, [0].agnt: unknown key; choose from jti, agent, key, issuer and before", id="misspelt"),
     pytest.param(lambda path: path.write_bytes(b"- agent: \xff"), "not UTF-8 text; save it as UTF-8", id="not text"),
-    pytest.param(lambda path: path.write_bytes(b"#" * (1 << 25) + b"\n"), "larger than 32 MiB; remove what has expired", id="too large"),
+    pytest.param(lambda path: path.write_bytes(b"#" * (1 << 23) + b"\n"), "larger than 8 MiB; remove what has expired", id="too large"),
 ]  # fmt: skip
 
 

@@ -17,11 +17,11 @@ from proxy.authn.revocation_redis import KEY, RedisSource, add_to_redis
 from proxy.authn.revocation_source import RevocationError
 from tests.support.programs import free_port
 from tests.support.records import until
-from tests.support.redis_server import Redis, redis_server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
+
+    from tests.support.redis_server import Redis
 
 # Long enough that nothing is read again unless somebody says so.
 LONG = 3600.0
@@ -35,15 +35,9 @@ def field(agent: str) -> str:
     return json.dumps({"agent": agent})
 
 
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[Redis]:
-    async with redis_server(tmp_path) as running:
-        yield running
-
-
 @contextlib.asynccontextmanager
-async def followed(server: Redis, **settings: float) -> AsyncIterator[RedisSource]:
-    source = RedisSource(server.url, **{"reread": LONG, "pause": 0.02, **settings})
+async def followed(redis: Redis, **settings: float) -> AsyncIterator[RedisSource]:
+    source = RedisSource(redis.url, **{"reread": LONG, "pause": 0.02, **settings})
     await source.start()
     try:
         yield source
@@ -51,109 +45,109 @@ async def followed(server: Redis, **settings: float) -> AsyncIterator[RedisSourc
         await source.close()
 
 
-async def add(server: Redis, agent: str) -> bool:
+async def add(redis: Redis, agent: str) -> bool:
     """Do what the command does, in a thread: it has an event loop of its own."""
-    return await asyncio.to_thread(add_to_redis, server.url, Revocation(agent=agent), 1_700_000_000.9)
+    return await asyncio.to_thread(add_to_redis, redis.url, Revocation(agent=agent), 1_700_000_000.9)
 
 
-async def tell(server: Redis, *commands: tuple[Any, ...]) -> None:
+async def tell(redis: Redis, *commands: tuple[Any, ...]) -> None:
     """Do what a person does with redis-cli."""
-    async with Client.from_url(server.url) as client:
+    async with Client.from_url(redis.url) as client:
         for command in commands:
             await client.execute_command(*command)  # type: ignore[no-untyped-call] # redis-py says no types here
 
 
-async def test_what_is_there_is_known_at_the_start(server: Redis) -> None:
-    await add(server, "a")
-    async with followed(server) as source:
+async def test_what_is_there_is_known_at_the_start(redis: Redis) -> None:
+    await add(redis, "a")
+    async with followed(redis) as source:
         assert (source.ready, source.current) == (True, revoked("a"))
 
 
-async def test_what_is_added_is_told_to_all(server: Redis) -> None:
-    async with followed(server) as here, followed(server) as there:
+async def test_what_is_added_is_told_to_all(redis: Redis) -> None:
+    async with followed(redis) as here, followed(redis) as there:
         told: list[Revocations] = []
         here.watcher = told.append
         assert (here.ready, here.current) == (True, NOTHING)
-        assert await add(server, "a")
+        assert await add(redis, "a")
         await until(lambda: here.current == there.current == revoked("a"))
         assert told == [revoked("a")]
 
 
-async def test_an_entry_is_added_once(server: Redis) -> None:
-    assert [await add(server, "a"), await add(server, "a"), await add(server, "b")] == [True, False, True]
-    async with Client.from_url(server.url) as client:
+async def test_an_entry_is_added_once(redis: Redis) -> None:
+    assert [await add(redis, "a"), await add(redis, "a"), await add(redis, "b")] == [True, False, True]
+    async with Client.from_url(redis.url) as client:
         assert await client.hgetall(KEY) == {
             b'{"agent":"a"}': b"1700000000",
             b'{"agent":"b"}': b"1700000000",
         }
 
 
-async def test_what_a_person_writes_and_removes_is_followed(server: Redis) -> None:
-    async with followed(server) as source:
-        await tell(server, ("HSET", KEY, field("a"), "", field("b"), ""), ("PUBLISH", KEY, ""))
+async def test_what_a_person_writes_and_removes_is_followed(redis: Redis) -> None:
+    async with followed(redis) as source:
+        await tell(redis, ("HSET", KEY, field("a"), "", field("b"), ""), ("PUBLISH", KEY, ""))
         await until(lambda: source.current == revoked("a", "b"))
-        await tell(server, ("HDEL", KEY, field("a")), ("PUBLISH", KEY, ""))
+        await tell(redis, ("HDEL", KEY, field("a")), ("PUBLISH", KEY, ""))
         await until(lambda: source.current == revoked("b"))
-        await tell(server, ("DEL", KEY), ("PUBLISH", KEY, ""))
+        await tell(redis, ("DEL", KEY), ("PUBLISH", KEY, ""))
         await until(lambda: source.current == NOTHING)
 
 
-async def test_many_who_publish_at_once_are_one_change(server: Redis) -> None:
-    async with followed(server) as source:
+async def test_many_who_publish_at_once_are_one_change(redis: Redis) -> None:
+    async with followed(redis) as source:
         told: list[Revocations] = []
         source.watcher = told.append
-        await tell(server, ("PUBLISH", KEY, ""), *(("PUBLISH", KEY, ""),) * 20, ("HSET", KEY, field("a"), ""))
-        await tell(server, ("PUBLISH", KEY, ""))
+        await tell(redis, ("PUBLISH", KEY, ""), *(("PUBLISH", KEY, ""),) * 20, ("HSET", KEY, field("a"), ""))
+        await tell(redis, ("PUBLISH", KEY, ""))
         await until(lambda: source.current == revoked("a"))
         assert told == [revoked("a")]
 
 
-async def test_what_nobody_publishes_is_found_all_the_same(server: Redis) -> None:
-    async with followed(server, reread=0.05) as source:
-        await tell(server, ("HSET", KEY, field("a"), ""))
+async def test_what_nobody_publishes_is_found_all_the_same(redis: Redis) -> None:
+    async with followed(redis, reread=0.05) as source:
+        await tell(redis, ("HSET", KEY, field("a"), ""))
         await until(lambda: source.current == revoked("a"))
 
 
-async def test_a_quiet_redis_is_asked_again_and_again(server: Redis) -> None:
+async def test_a_quiet_redis_is_asked_again_and_again(redis: Redis) -> None:
     async def readings() -> int:
-        async with Client.from_url(server.url) as client:
+        async with Client.from_url(redis.url) as client:
             return int((await client.info("commandstats"))["cmdstat_hscan"]["calls"])
 
-    async with followed(server, reread=0.01) as source, asyncio.timeout(20):
+    async with followed(redis, reread=0.01) as source, asyncio.timeout(20):
         while await readings() < 3:  # noqa: ASYNC110 - it happens in another process
             await asyncio.sleep(0.01)
         assert (source.current, source.failures) == (NOTHING, 0)
 
 
-async def test_a_field_that_is_no_entry_stops_no_other(server: Redis) -> None:
+async def test_a_field_that_is_no_entry_stops_no_other(redis: Redis) -> None:
     fields = ("acc_7", "", '{"agent":"x","agent":"y"}', "", '{"agnt":"x"}', "", field("a"), "", b"\xff", "")
     with capture_logs() as lines:
-        async with followed(server) as source:
-            await tell(server, ("HSET", KEY, *fields), ("PUBLISH", KEY, ""))
+        async with followed(redis) as source:
+            await tell(redis, ("HSET", KEY, *fields), ("PUBLISH", KEY, ""))
             await until(lambda: source.current == revoked("a"))
     assert {"event": "revocations_unreadable", "log_level": "warning", "fields": 4} in lines
 
 
-async def test_without_redis_at_the_start_it_is_not_ready_until_there_is_one(server: Redis) -> None:
-    await server.stop()
-    async with followed(server) as source:
+async def test_without_redis_at_the_start_it_is_not_ready_until_there_is_one(redis: Redis) -> None:
+    await redis.stop()
+    async with followed(redis) as source:
         assert (source.ready, source.current, source.failures) == (False, NOTHING, 1)
-        await server.start()
+        await redis.start()
         await until(lambda: source.ready)
-        await add(server, "a")
+        await add(redis, "a")
         await until(lambda: source.current == revoked("a"))
 
 
-async def test_an_outage_is_counted_and_told_once_and_nothing_is_forgotten(server: Redis) -> None:
+async def test_an_outage_is_counted_and_told_once_and_nothing_is_forgotten(redis: Redis) -> None:
     with capture_logs() as lines:
-        async with followed(server) as source:
-            await add(server, "a")
+        async with followed(redis) as source:
+            await add(redis, "a")
             await until(lambda: source.current == revoked("a"))
-            await server.stop()
+            await redis.stop()
             await until(lambda: source.failures >= 2)
             assert (source.ready, source.current) == (True, revoked("a"))
-            await server.start()
-            await add(server, "b")
+            await redis.start()
+            await add(redis, "b")
             await until(lambda: source.current == revoked("a", "b"))
     told = [(line["event"], line.get("problem") or line.get("kept")) for line in lines]
     assert told == [
@@ -165,47 +159,47 @@ async def test_an_outage_is_counted_and_told_once_and_nothing_is_forgotten(serve
     ]
 
 
-async def test_what_is_gone_after_an_outage_can_be_lifted_by_writing_and_removing_it(server: Redis) -> None:
-    async with followed(server) as source:
-        await add(server, "a")
-        await add(server, "b")
+async def test_what_is_gone_after_an_outage_can_be_lifted_by_writing_and_removing_it(redis: Redis) -> None:
+    async with followed(redis) as source:
+        await add(redis, "a")
+        await add(redis, "b")
         await until(lambda: source.current == revoked("a", "b"))
-        await server.stop()
-        await server.start()
-        await add(server, "a")
+        await redis.stop()
+        await redis.start()
+        await add(redis, "a")
         await until(lambda: source.failures >= 1 and source._kept == revoked("b"))
-        await tell(server, ("HDEL", KEY, field("a").replace(" ", "")), ("PUBLISH", KEY, ""))
+        await tell(redis, ("HDEL", KEY, field("a").replace(" ", "")), ("PUBLISH", KEY, ""))
         await until(lambda: source.current == revoked("b"))
 
 
-async def test_a_redis_that_hangs_is_an_outage(server: Redis) -> None:
-    await add(server, "a")
-    async with followed(server, patience=0.1, reread=0.05) as source:
-        await tell(server, ("CLIENT", "PAUSE", 500, "ALL"))
+async def test_a_redis_that_hangs_is_an_outage(redis: Redis) -> None:
+    await add(redis, "a")
+    async with followed(redis, patience=0.1, reread=0.05) as source:
+        await tell(redis, ("CLIENT", "PAUSE", 500, "ALL"))
         await until(lambda: source.failures >= 1)
         assert (source.ready, source.current) == (True, revoked("a"))
         await until(lambda: source._problem is None)
 
 
-async def test_more_than_is_bearable_keeps_what_was_known(server: Redis) -> None:
-    await add(server, "a")
-    fill = f"for i = 1, 100000 do redis.call('HSET', '{KEY}', '{{\"jti\":\"' .. i .. '\"}}', '') end"
-    async with followed(server) as source:
+async def test_more_than_is_bearable_keeps_what_was_known(redis: Redis) -> None:
+    await add(redis, "a")
+    fill = f"for i = 1, 20000 do redis.call('HSET', '{KEY}', '{{\"jti\":\"' .. i .. '\"}}', '') end"
+    async with followed(redis) as source:
         with capture_logs() as lines:
-            await tell(server, ("EVAL", fill, 0), ("PUBLISH", KEY, ""))
+            await tell(redis, ("EVAL", fill, 0), ("PUBLISH", KEY, ""))
             await until(lambda: source.failures >= 1)
         assert source.current == revoked("a")
-        problem = f"Redis: more than 100000 fields in {KEY}; remove what has expired"
+        problem = f"Redis: more than 20000 fields in {KEY}; remove what has expired"
         assert problem in [line.get("problem") for line in lines]
-        with pytest.raises(RevocationError, match="holds 100000 entries, which is all"):
-            await add(server, "b")
+        with pytest.raises(RevocationError, match="holds 20000 entries, which is all"):
+            await add(redis, "b")
 
 
-async def test_another_kind_of_key_keeps_what_was_known(server: Redis) -> None:
-    async with followed(server) as source:
-        await add(server, "a")
+async def test_another_kind_of_key_keeps_what_was_known(redis: Redis) -> None:
+    async with followed(redis) as source:
+        await add(redis, "a")
         await until(lambda: source.current == revoked("a"))
-        await tell(server, ("DEL", KEY), ("SET", KEY, "x"), ("PUBLISH", KEY, ""))
+        await tell(redis, ("DEL", KEY), ("SET", KEY, "x"), ("PUBLISH", KEY, ""))
         await until(lambda: source.failures >= 1)
         assert source.current == revoked("a")
 

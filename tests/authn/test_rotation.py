@@ -127,6 +127,18 @@ async def test_a_token_without_kid_makes_a_fetch_only_where_no_key_fits() -> Non
         assert at.servers[0].fetches == 2
 
 
+async def test_a_token_without_kid_leaves_the_cache_once_two_keys_fit() -> None:
+    async with edge(document(jwks(OLD, SAME))) as at:
+        assert await at.verify(OLD, kid=None) == "old"
+        assert await at.verify(OLD) == "old"
+        assert await at.verify(SAME, kid=None) == "same"
+        at.servers[0].serve(document(jwks(OLD, SAME, NEW)))
+        assert await at.verify(NEW) == "new"  # whatever makes it fetch
+        assert await at.verify(OLD, kid=None) != "cached"
+        assert await at.verify(OLD) == "cached"
+        assert await at.verify(SAME, kid=None) == "cached"
+
+
 async def test_forged_tokens_make_no_fetch() -> None:
     async with edge(document(jwks(OLD))) as at:
         assert await at.verify(OLD) == "old"

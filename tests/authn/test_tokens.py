@@ -23,9 +23,9 @@ from tests.support.keys import (
     make_key,
     sign_token,
 )
+from tests.support.steps import driven, straight
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
     from pathlib import Path
 
     from proxy.authn import KeySources
@@ -300,18 +300,6 @@ REFUSED_BY_NAME = [
 ]
 
 
-async def settle(verification: Generator[Wait, Any, Caller | Deny]) -> Caller | Deny:
-    """Run a verification as the wire does."""
-    given: Any = None
-    while True:
-        try:
-            need = verification.send(given)
-        except StopIteration as stop:
-            settled: Caller | Deny = stop.value
-            return settled
-        given = await need.call()
-
-
 async def started(issuers: list[Issuer] = ISSUERS, now: float = NOW) -> tuple[KeySources, Verifier]:
     sources = key_sources(issuers, lambda: now)
     verifier = Verifier(issuers, sources, dress)
@@ -323,7 +311,7 @@ async def started(issuers: list[Issuer] = ISSUERS, now: float = NOW) -> tuple[Ke
 @pytest.mark.parametrize("token", ADMITTED)
 async def test_a_good_token_is_admitted(token: str) -> None:
     _, verifier = await started()
-    admitted = await settle(verifier.verify(token.encode(), NOW))
+    admitted = await driven(verifier.verify(token.encode(), NOW))
     assert isinstance(admitted, Caller)
     assert admitted.identity.id == "acc_7f3k2m9x"
     assert verifier.cached(token.encode(), NOW) is admitted
@@ -331,7 +319,7 @@ async def test_a_good_token_is_admitted(token: str) -> None:
 
 async def refused(token: str) -> Deny:
     _, verifier = await started()
-    denied = await settle(verifier.verify(token.encode(), NOW))
+    denied = await driven(verifier.verify(token.encode(), NOW))
     assert isinstance(denied, Deny)
     assert denied.detail
     assert verifier.cached(token.encode(), NOW) is None
@@ -355,22 +343,20 @@ async def test_a_refusal_after_the_signature_held_names_the_agent(token: str, re
 
 async def test_a_token_whose_key_is_known_waits_for_nothing() -> None:
     _, verifier = await started()
-    with pytest.raises(StopIteration) as ended:
-        next(verifier.verify(GOOD.encode(), NOW))
-    assert isinstance(ended.value.value, Caller)
+    assert isinstance(straight(verifier.verify(GOOD.encode(), NOW)), Caller)
 
 
 async def test_an_algorithm_that_does_not_fit_is_no_reason_to_fetch() -> None:
     _, verifier = await started()
-    with pytest.raises(StopIteration) as ended:
-        next(verifier.verify(signed(RS, alg="EdDSA").encode(), NOW))
-    assert ended.value.value.reason is ALGORITHM
+    denied = straight(verifier.verify(signed(RS, alg="EdDSA").encode(), NOW))
+    assert isinstance(denied, Deny)
+    assert denied.reason is ALGORITHM
 
 
 async def test_an_identity_names_the_key_that_verified_it() -> None:
     _, verifier = await started()
     for token, kid in ((GOOD, "ed"), (signed(kid=None), "ed"), (signed(RS), "rs")):
-        admitted = await settle(verifier.verify(token.encode(), NOW))
+        admitted = await driven(verifier.verify(token.encode(), NOW))
         assert isinstance(admitted, Caller)
         assert admitted.identity.key_id == kid
 
@@ -378,10 +364,10 @@ async def test_an_identity_names_the_key_that_verified_it() -> None:
 async def test_a_cached_token_ends_with_its_expiry_and_leeway() -> None:
     _, verifier = await started()
     assert verifier.cached(GOOD.encode(), NOW) is None
-    admitted = await settle(verifier.verify(GOOD.encode(), NOW))
+    admitted = await driven(verifier.verify(GOOD.encode(), NOW))
     assert verifier.cached(GOOD.encode(), NOW + 3629) is admitted
     assert verifier.cached(GOOD.encode(), NOW + 3630) is None
-    denied = await settle(verifier.verify(GOOD.encode(), NOW + 3630))
+    denied = await driven(verifier.verify(GOOD.encode(), NOW + 3630))
     assert isinstance(denied, Deny)
     assert denied.reason is Reason.TOKEN_EXPIRED
 
@@ -390,7 +376,7 @@ async def test_two_tokens_never_share_an_entry() -> None:
     _, verifier = await started()
     one, two = saying(sub="one"), saying(sub="two")
     for token in (one, two):
-        await settle(verifier.verify(token.encode(), NOW))
+        await driven(verifier.verify(token.encode(), NOW))
     found = [verifier.cached(token.encode(), NOW) for token in (one, two, one + "x", one[:-1])]
     assert [caller and caller.identity.id for caller in found] == ["one", "two", None, None]
 
@@ -400,10 +386,10 @@ async def test_the_cache_is_bounded_and_keeps_what_is_used() -> None:
     verifier = Verifier(ISSUERS, sources, dress, cache_size=2)
     await sources[ISSUER].load()
     one, two, three = (saying(sub=name).encode() for name in ("one", "two", "three"))
-    await settle(verifier.verify(one, NOW))
-    await settle(verifier.verify(two, NOW))
+    await driven(verifier.verify(one, NOW))
+    await driven(verifier.verify(two, NOW))
     assert verifier.cached(one, NOW) is not None
-    await settle(verifier.verify(three, NOW))
+    await driven(verifier.verify(three, NOW))
     assert verifier.cached(two, NOW) is None
     assert verifier.cached(one, NOW) is not None
 
@@ -418,7 +404,7 @@ async def test_an_identity_is_dressed_once() -> None:
     sources = key_sources(ISSUERS, lambda: NOW)
     verifier = Verifier(ISSUERS, sources, count)
     await sources[ISSUER].load()
-    await settle(verifier.verify(GOOD.encode(), NOW))
+    await driven(verifier.verify(GOOD.encode(), NOW))
     assert all(verifier.cached(GOOD.encode(), NOW) for _ in range(3))
     assert len(dressed) == 1
 
@@ -445,13 +431,13 @@ async def test_a_removed_key_takes_its_tokens_with_it_and_no_others(tmp_path: Pa
         await sources[issuer.issuer].load()
     removed, kept, others = signed().encode(), signed(ES256).encode(), saying(iss=OTHER).encode()
     for token in (removed, kept, others):
-        assert isinstance(await settle(verifier.verify(token, NOW)), Caller)
+        assert isinstance(await driven(verifier.verify(token, NOW)), Caller)
     file.write_bytes(jwks_bytes(ES256))
     await sources[ISSUER].refetch()
     assert verifier.cached(removed, NOW) is None
     assert verifier.cached(kept, NOW) is not None
     assert verifier.cached(others, NOW) is not None
-    denied = await settle(verifier.verify(removed, NOW))
+    denied = await driven(verifier.verify(removed, NOW))
     assert isinstance(denied, Deny)
     assert denied.reason is KEY
     await sources.close()
@@ -464,12 +450,12 @@ async def test_keys_that_grow_too_old_take_their_tokens_with_them(tmp_path: Path
     sources = key_sources(issuers, clock)
     verifier = Verifier(issuers, sources, dress)
     await sources[ISSUER].load()
-    assert isinstance(await settle(verifier.verify(GOOD.encode(), NOW)), Caller)
+    assert isinstance(await driven(verifier.verify(GOOD.encode(), NOW)), Caller)
     file.unlink()
     clock.now += 600
     assert verifier.cached(GOOD.encode(), clock.now - 1) is not None
     assert verifier.cached(GOOD.encode(), clock.now) is None
-    denied = await settle(verifier.verify(GOOD.encode(), clock.now))
+    denied = await driven(verifier.verify(GOOD.encode(), clock.now))
     assert isinstance(denied, Deny)
     assert denied.reason is Reason.KEYS_UNAVAILABLE
     assert denied.retry_after == 30
@@ -486,10 +472,11 @@ async def test_the_time_that_a_fetch_took_counts(tmp_path: Path) -> None:
     file.write_bytes(jwks_bytes(ED))
     verification = verifier.verify(GOOD.encode(), NOW)
     need = next(verification)
+    assert isinstance(need, Wait)
     clock.now += 3630
-    with pytest.raises(StopIteration) as ended:
-        verification.send(await need.call())
-    assert ended.value.value.reason is Reason.TOKEN_EXPIRED
+    denied = await driven(verification, got=await need.call())
+    assert isinstance(denied, Deny)
+    assert denied.reason is Reason.TOKEN_EXPIRED
     await sources.close()
 
 
@@ -497,7 +484,7 @@ async def test_scopes_that_an_issuer_may_not_confer_are_dropped_and_logged() -> 
     issuer = Issuer(issuer=ISSUER, audience=[AUDIENCE], jwks=jwks(ED), grants=["mcp:*"])
     _, verifier = await started([issuer])
     with capture_logs() as lines:
-        admitted = await settle(verifier.verify(GOOD.encode(), NOW))
+        admitted = await driven(verifier.verify(GOOD.encode(), NOW))
     assert isinstance(admitted, Caller)
     assert admitted.identity.scopes == ("mcp:tools:read",)
     assert lines[-1] == {

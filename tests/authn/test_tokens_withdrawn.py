@@ -6,12 +6,15 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from proxy.authn import Introspectors, Revocation, Revocations, Verifier, key_sources
 from proxy.authn.revocation_source import RevocationSource
 from proxy.config import Issuer
 from proxy.model import Caller, Deny, Identity, Reason
 from tests.support.key_server import KeyServer, after, document, key_server, status
 from tests.support.keys import claims_like_agentlair, jwks_bytes, make_key, sign_token
+from tests.support.sources import Clock
 from tests.support.steps import driven, straight
 
 if TYPE_CHECKING:
@@ -22,8 +25,9 @@ if TYPE_CHECKING:
 
     from proxy.authn import KeySources
     from tests.support.key_server import Answer
+    from tests.support.keys import SigningKey
 
-NOW = 1_700_000_000.0
+NOW = Clock.now
 ISSUER, AUDIENCE = "https://agentlair.dev", "https://mcp.example.com/mcp"
 PATH = "/introspect"
 ED, NEXT = make_key("EdDSA", "ed"), make_key("EdDSA", "next")
@@ -54,10 +58,19 @@ class World:
         self.file = file
         self.server = server
         self.asked = asyncio.Event()
+        self.clock = Clock()
         endpoint = {"url": server.url + PATH, "client_id": "k", "client_secret": "s", "mode": mode}
-        issuers = [Issuer(issuer=ISSUER, audience=[AUDIENCE], jwks=str(file), introspection=endpoint)]
-        self.sources: KeySources = key_sources(issuers, lambda: NOW)
-        self.introspectors = Introspectors(issuers, lambda: NOW)
+        issuers = [
+            Issuer(
+                issuer=ISSUER,
+                audience=[AUDIENCE],
+                jwks=str(file),
+                introspection=endpoint,
+                keys={"max_stale": "10m"},
+            )
+        ]
+        self.sources: KeySources = key_sources(issuers, self.clock)
+        self.introspectors = Introspectors(issuers, self.clock)
         self.revocations = Told(ready=ready)
         self.verifier = Verifier(issuers, self.sources, dress, self.introspectors, self.revocations)
         self.revocations.watcher = lambda _: self.verifier.forget_revoked()
@@ -70,13 +83,13 @@ class World:
         self.server.answers[PATH] = noted
 
     async def verify(self, token: bytes) -> Caller | Deny:
-        return await driven(self.verifier.verify(token, NOW))
+        return await driven(self.verifier.verify(token, self.clock()), self.clock)
 
     async def refused(self, token: bytes) -> tuple[Reason, str | None]:
         """The reason, and whom the refusal names; nothing of it may be in the cache."""
         denied = await self.verify(token)
         assert isinstance(denied, Deny)
-        assert self.verifier.cached(token, NOW) is None
+        assert self.verifier.cached(token, self.clock()) is None
         return denied.reason, None if denied.caller is None else denied.caller.identity.id
 
 
@@ -172,16 +185,32 @@ async def test_an_issuer_is_asked_about_no_token_that_is_refused_anyway(tmp_path
         assert not made.asked.is_set()
 
 
-async def test_a_key_that_goes_while_its_issuer_is_asked_takes_the_token_along(tmp_path: Path) -> None:
+WHILE_ASKED = [
+    pytest.param("ed", [ED, NEXT], 0.0, None, id="a second key comes, and the token names its own"),
+    pytest.param(None, [ED, NEXT], 0.0, Reason.KEY_UNKNOWN, id="a second key comes, and the token names none"),
+    pytest.param("ed", [NEXT], 0.0, Reason.KEY_UNKNOWN, id="another key comes in its place"),
+    pytest.param(None, [NEXT], 0.0, Reason.KEY_UNKNOWN, id="another key is the only one that fits"),
+    pytest.param("ed", [], 599.0, None, id="the keys cannot be read, and are not too old"),
+    pytest.param("ed", [], 600.0, Reason.KEYS_UNAVAILABLE, id="the keys cannot be read, and grow too old"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kid", "keys", "seconds", "reason"), WHILE_ASKED)
+async def test_what_becomes_of_the_keys_while_the_issuer_is_asked_counts(
+    tmp_path: Path, kid: str | None, keys: list[SigningKey], seconds: float, reason: Reason | None
+) -> None:
     gate = asyncio.Event()
     async with world(tmp_path, "always") as made:
         made.answers(after(gate, document(ACTIVE)))
-        waiting = asyncio.create_task(made.refused(JWT))
+        token = sign_token(ED, claims_like_agentlair(NOW), kid=kid).encode()
+        waiting = asyncio.create_task(made.verify(token))
         await made.asked.wait()
-        made.file.write_bytes(jwks_bytes(NEXT))
+        made.file.write_bytes(jwks_bytes(*keys))
         await made.sources[ISSUER].refetch()
+        made.clock.now += seconds
         gate.set()
-        assert await waiting == (Reason.KEY_UNKNOWN, None)
+        outcome = await waiting
+        assert (outcome.reason if isinstance(outcome, Deny) else None) is reason
 
 
 async def test_what_is_revoked_while_its_issuer_is_asked_is_not_admitted(tmp_path: Path) -> None:

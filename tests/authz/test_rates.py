@@ -19,8 +19,8 @@ NOW = 1_800_000_000.0
 ALICE, BOB = ("https://one.example", "alice"), ("https://one.example", "bob")
 
 
-def pace(rate, **rule):
-    return paced(Rule(path="/", name="api", rate=rate, **rule))
+def pace(rate):
+    return paced(Rule(path="/", rate=rate).rate, "api")
 
 
 PACES = [
@@ -41,7 +41,7 @@ def test_a_rate_made_ready(rate, interval, slack):
 
 
 def test_a_rule_without_a_rate():
-    assert paced(Rule(path="/")) is None
+    assert paced(Rule(path="/").rate, "api") is None
 
 
 TEN = Pace(b'""', 60, 60, SECOND, 9 * SECOND)  # one a second, ten at once
@@ -220,7 +220,8 @@ NAMES = [
 
 @pytest.mark.parametrize(("rule", "name"), NAMES)
 def test_what_answers_call_a_rate(rule, name):
-    assert paced(Rule(path="/secret/**", rate="1/s", **rule)).name == name
+    made = Router([Rule(path="/secret/**", rate="1/s", **rule)]).find("GET", b"", "/secret")
+    assert made.rate.name == name
 
 
 def test_a_day_is_told_in_seconds():

@@ -118,7 +118,7 @@ def test_a_route_says_what_its_rule_asks_for():
     )
     route = Router([rule]).find("GET", b"", "/all")
     assert (route.name, route.public, route.any_host) == ("all", False, False)
-    assert (route.scopes, route.any_scopes, route.required) == (("a", "b"), ("b", "c"), ("a", "b"))
+    assert (route.scopes, route.choices, route.required) == (("a", "b"), (("b", "c"),), ("a", "b"))
     assert [name for name, _ in route.claims] == ["level"]
     assert route.issuers == {"https://issuer.example"}
 

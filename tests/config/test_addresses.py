@@ -18,6 +18,13 @@ READ = [
     pytest.param(addresses.place, "a_b.local:8443", "a_b.local:8443", id="a host with underscore and port"),
     pytest.param(addresses.place, "[0:0::1]:80", "[::1]:80", id="IPv6 in its one spelling"),
     pytest.param(addresses.place, "a:1", "a:1", id="the first port"),
+    pytest.param(addresses.origin, "https://A.Example", "https://a.example", id="an origin in any case"),
+    pytest.param(addresses.origin, "HTTPS://a:443", "https://a", id="an origin on its own port"),
+    pytest.param(addresses.origin, "http://a:443", "http://a:443", id="an origin on another port"),
+    pytest.param(addresses.origin, "http://[0::1]:6274", "http://[::1]:6274", id="an origin with IPv6"),
+    pytest.param(
+        addresses.origin, "vscode-webview://ab12", "vscode-webview://ab12", id="an origin of an app"
+    ),
     pytest.param(addresses.place, "a:65535", "a:65535", id="the last port"),
     pytest.param(addresses.socket_path, "unix:/" + "a" * 106, "/" + "a" * 106, id="the longest socket path"),
     pytest.param(addresses.listen, "0.0.0.0:8080", ("0.0.0.0", 8080), id="every address"),
@@ -98,6 +105,34 @@ REFUSED = [
     (
         addresses.listen,
         ["", "8080", ":8080", "a", "a:", "a:65536", "22:22", "*:80", "[::1]", "::1", "a:-1"],
+    ),
+    (
+        addresses.origin,
+        [
+            "",
+            "*",
+            "null",
+            "NULL",
+            "a",
+            "//a",
+            "https:a",
+            "https://",
+            "https://a/",
+            "https://a/b",
+            "https://a?b",
+        ],
+    ),
+    (
+        addresses.origin,
+        [
+            "https://a#b",
+            "https://u@a",
+            "https://a:0",
+            "https://a.",
+            "https://a\n",
+            "https://*.a",
+            "https://é",
+        ],
     ),
     (addresses.socket_path, ["unix:", "unix:a", "unix://", "unix:/" + "a" * 107, "unix:/a\0b"]),
     (

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.config.conditions import Condition, flatten, lookup
+from proxy.config.conditions import ArgumentCondition, Condition, flatten, lookup
 from proxy.config.faults import UnfitError
 
 HOLDS = [
@@ -104,3 +104,72 @@ def test_flattens_nested_conditions_to_dotted_names():
 def test_refuses_a_claim_that_is_named_in_two_ways():
     with pytest.raises(UnfitError):
         flatten({"a": {"b": 1}, "a.b": 2})
+
+
+ARGUMENTS = [
+    pytest.param("demo", {"a": "demo"}, True, id="equal text"),
+    pytest.param("demo", {"a": "Demo"}, False, id="text in another case"),
+    pytest.param("demo", {}, False, id="a missing argument"),
+    pytest.param("demo", {"a": None}, False, id="null"),
+    pytest.param("*", {"a": None}, False, id="null is no text"),
+    pytest.param("*", {}, False, id="what is missing is no text"),
+    pytest.param("*", {"a": 5}, False, id="a number is no text"),
+    pytest.param("*", {"a": ""}, True, id="the empty text is text"),
+    pytest.param("demo", {"a": ["demo"]}, False, id="a list with it"),
+    pytest.param(["demo", 5], {"a": [5]}, False, id="a list with its number"),
+    pytest.param("demo", {"a": {"demo": "demo"}}, False, id="an object with it"),
+    pytest.param(["demo", "team-*"], {"a": "team-a/b"}, True, id="a pattern out of a list"),
+    pytest.param(["demo", "team-*"], {"a": "teams"}, False, id="none of a list"),
+    pytest.param("v?", {"a": "v1"}, True, id="one character"),
+    pytest.param("v?", {"a": "v10"}, False, id="two characters"),
+    pytest.param("v.", {"a": "v1"}, False, id="a dot is a dot"),
+    pytest.param("a", {"a": "a\n"}, False, id="text with a line end behind it"),
+    pytest.param("*", {"a": "x\ny"}, True, id="text of two lines"),
+    pytest.param(["x", 5, True], {"a": 5}, True, id="a number out of a list"),
+    pytest.param(["x", 5, True], {"a": 5.0}, True, id="the same number in another form"),
+    pytest.param(["x", 5, True], {"a": "5"}, False, id="text is no number"),
+    pytest.param(["x", 5, True], {"a": True}, True, id="a truth value out of a list"),
+    pytest.param([1], {"a": True}, False, id="true is not one"),
+    pytest.param([True], {"a": 1}, False, id="one is not true"),
+    pytest.param({"min": 1, "max": 9}, {"a": 9}, True, id="in the range"),
+    pytest.param({"min": 1, "max": 9}, {"a": 10}, False, id="beyond it"),
+    pytest.param({"min": 1}, {"a": "5"}, False, id="text is in no range"),
+    pytest.param({"min": 1}, {"a": [5]}, False, id="a list is in no range"),
+    pytest.param({"min": 0}, {"a": True}, False, id="a truth value is in no range"),
+    pytest.param({"max": 0}, {}, False, id="what is missing is in no range"),
+    pytest.param({"present": True}, {"a": 5}, True, id="present"),
+    pytest.param({"present": True}, {"a": None}, True, id="null is present"),
+    pytest.param({"present": True}, {"A": 5}, False, id="not in another case"),
+    pytest.param({"present": False}, {"A": 5}, True, id="absent"),
+    pytest.param({"present": False}, {"a": None}, False, id="null is not absent"),
+]
+
+
+@pytest.mark.parametrize(("written", "arguments", "holds"), ARGUMENTS)
+def test_an_argument(written, arguments, holds):
+    assert ArgumentCondition.read(written).holds(arguments, "a") is holds
+
+
+def test_a_dot_in_an_arguments_name_leads_nowhere():
+    condition = ArgumentCondition.read(5)
+    assert condition.holds({"a.b": 5}, "a.b")
+    assert not condition.holds({"a": {"b": 5}}, "a.b")
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        *UNREADABLE,
+        pytest.param({"present": "true"}, id="presence as text"),
+        pytest.param({"present": True, "min": 1}, id="presence and a range"),
+        pytest.param({"present": None}, id="presence of nothing"),
+    ],
+)
+def test_refuses_for_an_argument(written):
+    with pytest.raises(UnfitError):
+        ArgumentCondition.read(written)
+
+
+def test_conditions_on_arguments_can_be_compared():
+    assert ArgumentCondition.read(["a*", 1]) == ArgumentCondition.read(["a*", 1])
+    assert ArgumentCondition.read(["a*", 1]) != ArgumentCondition.read(["a", 1])

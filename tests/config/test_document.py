@@ -121,6 +121,12 @@ PLACES = [
     pytest.param(("a", "b"), {"a": {}}, ("a", "b"), id="a key that is missing"),
     pytest.param(("a", "b c", "[key]"), {"a": {"b c": "x"}}, ("a", "b c"), id="a key's own fault"),
     pytest.param(("a", 1), {"a": ["x", "y"]}, ("a", 1), id="an item"),
+    pytest.param(
+        ("a", "list", 1, "b"),
+        {"a": ["x", {"b": "y"}]},
+        ("a", 1, "b"),
+        id="a mapping that was written as a list",
+    ),
 ]
 
 

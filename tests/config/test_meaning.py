@@ -214,7 +214,7 @@ CASES = [
             [f"rules[0].{other.partition(':')[0]}: on a rule with passthrough"],
             id=f"passthrough and {other.partition(':')[0]}",
         )
-        for other in ("public: true", "scopes: x", "any_scopes: x", "claims: {a: 1}")
+        for other in ("public: true", "scopes: x", "any_scopes: x", "claims: {a: 1}", "mcp: true")
     ),
     pytest.param(
         "rules: [{path: /a, passthrough: []}]", ["rules[0].passthrough: empty"], id="nothing that passes"
@@ -260,6 +260,39 @@ CASES = [
         "rules: [{path: /a, public: true, issuers: 'https://issuer.example'}]",
         [f"rules[0].issuers: {PUBLIC}"],
         id="public, issuers",
+    ),
+    *(
+        pytest.param(
+            f"rules: [{{path: /a, public: true, mcp: [{{tool: b}}, {{tool: c, {other}}}]}}]",
+            [f"rules[0].mcp[1].{other.partition(':')[0]}: {PUBLIC}"],
+            id=f"public, {other.partition(':')[0]} of an entry",
+        )
+        for other in ("scopes: x", "any_scopes: x", "claims: {a: 1}")
+    ),
+    pytest.param(
+        "rules: [{path: /a, transport: auto}]",
+        ["rules[0].transport: on a rule without mcp"],
+        id="a transport without MCP",
+    ),
+    pytest.param(
+        "rules: [{path: /a, mcp: true, methods: [GET, DELETE]}]",
+        ["rules[0].methods: without POST, which all messages of MCP are"],
+        id="MCP without POST",
+    ),
+    pytest.param(
+        "rules: [{path: /a, mcp: true, methods: POST, transport: sse}]",
+        ["rules[0].methods: without GET, which opens the streams of this transport"],
+        id="the older transport without GET",
+    ),
+    pytest.param(
+        "rules: [{path: /a, methods: POST}, {path: [/b, /a], mcp: true}]",
+        ["rules[1].path[1]: every POST goes to rules[0], which is for no MCP and refuses it"],
+        id="MCP behind a rule that takes its messages",
+    ),
+    pytest.param(
+        "limits: {mcp_buffer: 1MiB}",
+        ["limits.mcp_buffer: less than one message (mcp_body)"],
+        id="room for less than one message",
     ),
     pytest.param(
         "rules: [{path: /a, any_host: true}]",
@@ -414,6 +447,13 @@ SOUND = [
     pytest.param("jwks_cache: keys", id="a cache that will be made"),
     pytest.param("path_parameters: allow\nrules: [{path: /a;b}]", id="a path parameter, allowed"),
     pytest.param("rules: [{path: /a, methods: GET}, {path: /a}]", id="two rules on one path"),
+    pytest.param("rules: [{path: /a, public: true, mcp: true}]", id="MCP for everybody"),
+    pytest.param(
+        "rules: [{path: /a, public: true, mcp: [{tool: b, rate: 1/s}]}]",
+        id="entries for everybody, and a rate",
+    ),
+    pytest.param("rules: [{path: /a, mcp: true, methods: POST}]", id="MCP without streams"),
+    pytest.param("limits: {mcp_body: 1MiB, mcp_buffer: 1MiB}", id="room for one message"),
     pytest.param("log: {output: access.log}", id="a log beside the configuration"),
 ]
 

@@ -15,7 +15,7 @@ from proxy.config import load, schema
 from proxy.config.environment import VARIABLES
 
 CONFIG = Path(__file__).parents[2] / "config"
-EXAMPLES = ["smallest.yaml", "full.yaml", "agentlair.yaml"]
+EXAMPLES = ["smallest.yaml", "mcp.yaml", "full.yaml", "agentlair.yaml"]
 
 # Where each level of the schema stands, and what the reference calls it.
 LEVELS = [
@@ -28,6 +28,7 @@ LEVELS = [
     ("Keys", "issuers[].keys.", "issuer"),
     ("ClaimNames", "issuers[].claims.", "issuer"),
     ("Rule", "rules[].", "rule"),
+    ("Entry", "rules[].mcp[].", "entry"),
     ("Assertion", "assertion.", "assertion"),
     ("Redis", "redis.", "redis"),
     ("Limits", "limits.", "limits"),
@@ -41,8 +42,9 @@ def written_type(key: dict[str, Any]) -> str:
         return key["title"]
     if "$ref" in key:
         return "mapping"
-    if "enum" in key:
-        return ", ".join(f"`{value}`" for value in key["enum"])
+    if "enum" in key or "const" in key:
+        values = key.get("enum") or [json.dumps(key["const"])]
+        return ", ".join(f"`{value}`" for value in values)
     if "anyOf" in key:
         one, other = key["anyOf"]
         first = "URL" if one == {"type": "string"} else written_type(one)
@@ -123,7 +125,12 @@ def test_example_loads(name, tmp_path):
     # What is secret, or another's, does not ship.
     for missing in ("issuer-ca.pem", "assertion.pem"):
         (folder / missing).touch()
-    environ = {"UPSTREAM_AUTHORIZATION": "Basic c2VjcmV0", "INTROSPECTION_SECRET": "secret"}
+    environ = {
+        "UPSTREAM_AUTHORIZATION": "Basic c2VjcmV0",
+        "INTROSPECTION_SECRET": "secret",
+        "SESSION_KEY": "0123456789abcdef0123456789abcdef",
+        "FORMER_SESSION_KEY": "fedcba9876543210fedcba9876543210",
+    }
     assert load(folder / name, environ).rules
 
 
@@ -167,6 +174,16 @@ WRITTEN = [
         {"rules": [{"path": "/", "claims": {"a": {"min": 1}, "b": ["x", 1, True]}}]}, id="conditions"
     ),
     pytest.param({"admin": None}, id="no admin listener"),
+    pytest.param({"rules": [{"path": "/", "mcp": True}]}, id="an MCP server"),
+    pytest.param(
+        {
+            "rules": [
+                {"path": "/", "mcp": [{"tool": "a", "arguments": {"b": ["c*", 1], "d": {"present": True}}}]}
+            ]
+        },
+        id="entries",
+    ),
+    pytest.param({"session_key": "${KEY}"}, id="a reference for a key"),
 ]
 
 
@@ -177,11 +194,14 @@ def test_schema_takes_what_a_person_may_write(part):
 
 UNWRITTEN = [
     pytest.param({"upstrem": "http://a"}, id="an unknown key"),
-    pytest.param({"rules": [{"path": "/", "mcp": True}]}, id="a key of a later version"),
+    pytest.param({"rules": [{"path": "/", "upgrade": True}]}, id="a key of a later version"),
     pytest.param({"limits": {"head_timeout": 10}}, id="a duration without a unit"),
     pytest.param({"resource": None}, id="null for absent"),
     pytest.param({"admin": "127.0.0.1:1"}, id="an admin listener"),
     pytest.param({"rules": [{"path": []}]}, id="no path"),
+    pytest.param({"rules": [{"path": "/", "mcp": False}]}, id="no MCP server"),
+    pytest.param({"rules": [{"path": "/", "mcp": []}]}, id="no entries"),
+    pytest.param({"rules": [{"path": "/", "mcp": [{"tools": "a"}]}]}, id="an unknown key of an entry"),
 ]
 
 

@@ -10,11 +10,13 @@ from pydantic import ValidationError
 
 from proxy.config import (
     Address,
+    ArgumentCondition,
     Assertion,
     ClaimNames,
     Condition,
     Config,
     Dpop,
+    Entry,
     Issuer,
     JwksFile,
     JwksInline,
@@ -22,6 +24,7 @@ from proxy.config import (
     Keys,
     Limits,
     Log,
+    Mcp,
     Passthrough,
     Rate,
     Redis,
@@ -31,7 +34,7 @@ from proxy.config import (
     Timeouts,
     Upstream,
 )
-from tests.support.configuration import completed, loaded
+from tests.support.configuration import completed, faults, loaded
 
 ALGORITHMS = (
     "EdDSA",
@@ -57,8 +60,19 @@ def test_everything_has_a_safe_default():
     assert config.identity_headers == {"X-Agent-Id": "id", "X-Agent-Scopes": "scopes"}
     assert config.upstream.timeouts == Timeouts(connect=5.0, first_byte=60.0, idle=300.0)
     assert (config.upstream.host_policy, config.upstream.connections) == ("rewrite", 256)
-    assert config.limits == Limits(header_bytes=32768, uri_bytes=8192, connections=10000, head_timeout=10.0)
-    assert config.log == Log(output="stdout", refuse_when_full=False)
+    assert config.limits == Limits(
+        header_bytes=32768,
+        uri_bytes=8192,
+        connections=10000,
+        head_timeout=10.0,
+        mcp_body=4194304,
+        mcp_buffer=268435456,
+        response_time=3600.0,
+    )
+    assert config.log == Log(output="stdout", arguments=(), refuse_when_full=False)
+    assert (config.origins, config.cors, config.session_key) == ((), False, ())
+    (rule,) = config.rules
+    assert (rule.mcp, rule.transport, rule.origins, rule.cors) == (None, "auto", (), None)
 
 
 def test_an_issuer_needs_no_more_than_its_name():
@@ -214,6 +228,59 @@ def test_rates(text, expected):
     assert rule.rate == expected
 
 
+SERVED = [
+    pytest.param("true", Mcp(entries=None), id="every operation"),
+    pytest.param("[{tool: a}]", Mcp(entries=(Entry(tool="a"),)), id="one entry"),
+    pytest.param(
+        "[{resource: ['m://**', 'n://*'], method: resources/read}, {prompt: '*', any_scopes: x, rate: 5/m}]",
+        Mcp(
+            entries=(
+                Entry(resource=("m://**", "n://*"), method=("resources/read",)),
+                Entry(prompt=("*",), any_scopes=("x",), rate=Rate(count=5, period=60.0, burst=5)),
+            )
+        ),
+        id="all selectors but arguments",
+    ),
+    pytest.param(
+        "[{tool: a, arguments: {b: [x*, 5, '5'], c: {min: 1}, d.e: {present: false}}, claims: {t: {u: [1]}}}]",
+        Mcp(
+            entries=(
+                Entry(
+                    tool=("a",),
+                    arguments={
+                        "b": ArgumentCondition.read(["x*", 5, "5"]),
+                        "c": ArgumentCondition.read({"min": 1}),
+                        "d.e": ArgumentCondition.read({"present": False}),
+                    },
+                    claims={"t.u": Condition(one_of=(1,))},
+                ),
+            )
+        ),
+        id="arguments and claims",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), SERVED)
+def test_mcp(text, expected):
+    (rule,) = loaded(completed(f"rules: [{{path: /a, mcp: {text}}}]")).rules
+    assert rule.mcp == expected
+    assert Rule(path="/a", mcp=expected).mcp == expected
+
+
+def test_mcp_as_python_writes_it():
+    assert Rule(path="/a", mcp=True).mcp == Mcp()
+    assert Rule(path="/a", mcp=[{"tool": "a"}]).mcp == Mcp(entries=(Entry(tool=("a",)),))
+    assert Rule(path="/a", mcp=None).mcp is None
+
+
+def test_origins_are_spelled_as_browsers_spell_them():
+    config = loaded(
+        completed("origins: 'https://A.Example:443'\nrules: [{path: /a, origins: ['http://B:80']}]")
+    )
+    assert (config.origins, config.rules[0].origins) == (("https://a.example",), ("http://b",))
+
+
 def test_what_may_pass_to_the_upstreams_own_login():
     (rule,) = loaded(completed("rules: [{path: /a, passthrough: [basic, {cookie: sid}]}]")).rules
     assert rule.passthrough == (Passthrough(kind="basic"), Passthrough(kind="cookie", name="sid"))
@@ -238,18 +305,20 @@ def test_files_lie_beside_the_configuration():
 
 
 SECRET = "pass-w0rd"
+KEY = "0123456789abcdef0123456789abcdef"
 
 
 def test_secrets_are_read_and_never_shown():
     text = """\
 upstream: {url: 'http://a', headers: {Authorization: 'Basic ${SECRET}'}}
 redis: redis://:${SECRET}@a.example
+session_key: ["${KEY}", "${KEY}2"]
 revocations: rediss://:${SECRET}@b.example
 issuers:
   - issuer: https://a.example
     introspection: {url: 'https://a.example/ask', client_id: me, client_secret: '${SECRET}'}
 """
-    config = loaded(completed(text), {"SECRET": SECRET})
+    config = loaded(completed(text), {"SECRET": SECRET, "KEY": KEY})
     (issuer,) = config.issuers
     assert issuer.introspection is not None
     assert isinstance(config.revocations, RevocationRedis)
@@ -266,4 +335,11 @@ issuers:
         f"rediss://:{SECRET}@b.example",
         SECRET,
     ]
+    assert [key.get_secret_value() for key in config.session_key] == [KEY, f"{KEY}2"]
     assert SECRET not in f"{config!r} {config}"
+    assert KEY not in f"{config!r} {config}"
+
+
+def test_a_short_key_is_not_shown():
+    (fault,) = faults(completed(f"session_key: {SECRET}"))
+    assert SECRET not in str(fault)

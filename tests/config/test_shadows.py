@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.config.schema import Rule
+from proxy.config.rule import Rule
 from proxy.config.shadows import slips
 
 FIRST = "never reached: all that it matches goes to rules[0]"
 ALL = "never reached: all that it matches goes to the rules before it"
+POSTS = "every POST goes to rules[0], which is for no MCP and refuses it"
 CASE = "ambiguous: where case is ignored, all that it matches goes to earlier rules"
 
 
-def rule(path, methods=(), host=()):
-    return Rule(path=path, methods=methods, host=host)
+def rule(path, methods=(), host=(), mcp=None):
+    return Rule(path=path, methods=methods, host=host, mcp=mcp)
+
+
+def mcp(path, methods=(), host=()):
+    return rule(path, methods, host, mcp=True)
 
 
 UNREACHABLE = [
@@ -37,6 +42,28 @@ UNREACHABLE = [
         [rule("/a", "GET"), rule("/a", "PUT"), rule("/a", ["PUT", "GET"])],
         {("rules", 2): ALL},
         id="methods that add up",
+    ),
+    pytest.param([rule("/a", "POST"), mcp("/a")], {("rules", 1, "path", 0): POSTS}, id="POST before MCP"),
+    pytest.param(
+        [rule("/**", ["GET", "POST"]), mcp(["/a", "/b"])],
+        {("rules", 1, "path", 0): POSTS, ("rules", 1, "path", 1): POSTS},
+        id="POST of every path before MCP",
+    ),
+    pytest.param(
+        [rule("/a", "POST"), mcp(["/a", "/b"], ["GET", "POST"])],
+        {("rules", 1, "path", 0): POSTS},
+        id="POST of one path of two before MCP",
+    ),
+    pytest.param(
+        [rule("/a", "POST"), rule("/*", ["POST", "PUT"]), mcp("/a")],
+        {("rules", 2, "path", 0): POSTS},
+        id="POST before MCP, twice",
+    ),
+    pytest.param([rule("/a"), mcp("/a")], {("rules", 1): FIRST}, id="every method before MCP"),
+    pytest.param(
+        [rule("/a"), mcp(["/a", "/b"])],
+        {("rules", 1, "path", 0): POSTS},
+        id="every method of one path of two before MCP",
     ),
     pytest.param([rule("/a"), rule("/a", (), "h.b")], {("rules", 1): FIRST}, id="any host before one"),
     pytest.param(
@@ -81,6 +108,12 @@ REACHABLE = [
     pytest.param([rule(["/api", "/API"]), rule("/x")], id="both spellings in one rule"),
     pytest.param([rule("/API"), rule("/**")], id="upper case before all"),
     pytest.param([rule("/API", "GET"), rule("/api", "PUT")], id="another case and another method"),
+    pytest.param([rule("/a", "GET"), mcp("/a")], id="GET before MCP"),
+    pytest.param([rule("/a/b", "POST"), mcp("/a/**")], id="POST of some paths before MCP"),
+    pytest.param([rule("/a", "POST", "h.b"), mcp("/a")], id="POST of one host before MCP"),
+    pytest.param([mcp("/a", "POST"), mcp("/a")], id="MCP before MCP"),
+    pytest.param([rule("/a", "PUT"), mcp("/a", "GET")], id="MCP without POST"),
+    pytest.param([mcp("/a"), rule("/**")], id="MCP before all"),
 ]
 
 

@@ -225,12 +225,12 @@ CASES = [
     ),
     pytest.param(
         ISSUER.format("require: {a: {min: 2, max: 1}}"),
-        "issuers[0].require.a: min is greater than max, which no claim satisfies",
+        "issuers[0].require.a: min is greater than max, which nothing satisfies",
         id="bounds that cross",
     ),
     pytest.param(
         ISSUER.format("require: {a.b: []}"),
-        'issuers[0].require["a.b"]: an empty list, which no claim satisfies',
+        'issuers[0].require["a.b"]: an empty list, which nothing satisfies',
         id="a condition that never holds",
     ),
     pytest.param(
@@ -291,6 +291,78 @@ CASES = [
     pytest.param(
         "limits: {head_timeout: 10}", "limits.head_timeout: not a duration", id="a limit without a unit"
     ),
+    pytest.param(
+        RULE.format("mcp: false"), "rules[0].mcp: false, as it is where the key is absent", id="no MCP"
+    ),
+    pytest.param(
+        RULE.format("mcp: yes"), "rules[0].mcp: neither true nor a list of entries", id="yes for MCP"
+    ),
+    pytest.param(
+        RULE.format("mcp: {tool: a}"), "rules[0].mcp: neither true nor a list of entries", id="an entry alone"
+    ),
+    pytest.param(RULE.format("mcp: []"), "rules[0].mcp: empty: every tool would be refused", id="no entries"),
+    pytest.param(RULE.format("mcp: [a]"), "rules[0].mcp[0]: not a mapping", id="an entry that is text"),
+    pytest.param(RULE.format("mcp: [{tool: a}, {tool: []}]"), "rules[0].mcp[1].tool: empty", id="no tool"),
+    pytest.param(
+        RULE.format("mcp: [{tool: [a, '']}]"),
+        "rules[0].mcp[0].tool[1]: empty, or with control characters",
+        id="a tool without a name",
+    ),
+    pytest.param(
+        RULE.format("mcp: [{resource: 'Memory://a'}]"),
+        "rules[0].mcp[0].resource: a scheme or host in upper case, which no admitted URI has",
+        id="a resource that is never admitted",
+    ),
+    pytest.param(
+        RULE.format("mcp: [{tool: a, arguments: [b]}]"),
+        "rules[0].mcp[0].arguments: not a mapping",
+        id="arguments in a list",
+    ),
+    pytest.param(
+        RULE.format("mcp: [{tool: a, arguments: {b: {min: x}}}]"),
+        "rules[0].mcp[0].arguments.b: a bound that is not a number",
+        id="an argument's bound that is text",
+    ),
+    pytest.param(
+        RULE.format("mcp: [{tool: a, arguments: {b: {present: maybe}}}]"),
+        "rules[0].mcp[0].arguments.b: not a condition",
+        id="an argument that may be present",
+    ),
+    pytest.param(
+        RULE.format("mcp: [{tool: a, rate: 5}]"), "rules[0].mcp[0].rate: not a rate", id="an entry's rate"
+    ),
+    pytest.param(
+        RULE.format("mcp: true, transport: stdio"),
+        "rules[0].transport: not one of its values",
+        id="another transport",
+    ),
+    pytest.param(RULE.format("cors: maybe"), "rules[0].cors: neither true nor false", id="cors, perhaps"),
+    pytest.param(
+        RULE.format("origins: 'https://a/b'"), "rules[0].origins: not an origin", id="an origin with a path"
+    ),
+    pytest.param("origins: []", "origins: empty", id="no origins"),
+    pytest.param(
+        "origins: ['*']",
+        "origins[0]: every page of the web, whose visitors' browsers may reach this server",
+        id="every origin",
+    ),
+    pytest.param("cors: [a]", "cors: not a single value", id="cors for a list"),
+    pytest.param(
+        "session_key: 0123456789abcdef0123456789abcde",
+        "session_key: shorter than 32 characters",
+        id="a short key",
+    ),
+    pytest.param(
+        "session_key: [0123456789abcdef0123456789abcdef, short]",
+        "session_key[1]: shorter than 32 characters",
+        id="a short key behind another",
+    ),
+    pytest.param("session_key: []", "session_key: empty", id="no key"),
+    pytest.param("limits: {mcp_body: 4}", "limits.mcp_body: not a size", id="a message without a unit"),
+    pytest.param(
+        "limits: {response_time: 0s}", "limits.response_time: zero or less", id="an answer in no time"
+    ),
+    pytest.param("log: {arguments: {a: b}}", "log.arguments: not a list", id="arguments as a mapping"),
     pytest.param("log: stdout", "log: not a mapping", id="log as text"),
     pytest.param(
         "log: {output: stderr}",
@@ -339,7 +411,16 @@ UNKNOWN = [
         id="a slip two levels down",
     ),
     pytest.param(
-        "log: {zzz: a}", "log.zzz", "choose from output, refuse_when_full", id="nothing that is near"
+        RULE.format("mcp: [{tools: a}]"),
+        "rules[0].mcp[0].tools",
+        "did you mean tool?",
+        id="a slip in an entry",
+    ),
+    pytest.param(
+        "log: {zzz: a}",
+        "log.zzz",
+        "choose from arguments, output, refuse_when_full",
+        id="nothing that is near",
     ),
 ]
 

@@ -192,3 +192,69 @@ def test_nothing_of_the_caller_reaches_an_answer(reason):
     assert not any(said in lines + body for said in (b"agent", b"issuer.example", b"held", b"value"))
     assert lines.endswith(b"\r\n")
     assert b"\r\n\r\n" not in lines
+
+
+RPC = [
+    pytest.param(
+        Deny(Reason.SCOPE_INSUFFICIENT, "needs scope memory:write to call delete_memory", needed=("a",)),
+        b"7",
+        403,
+        b'{"jsonrpc":"2.0","id":7,"error":{"code":403,"message":"needs scope memory:write to call delete_memory"'
+        b',"data":{"reason":"scope_insufficient","request_id":"4f2a"}}}',
+        id="a number answers a number, and the sentence says what to do",
+    ),
+    pytest.param(
+        Deny(Reason.OPERATION_REFUSED, "tool x may not be called here"),
+        b'"a"',
+        403,
+        b'{"jsonrpc":"2.0","id":"a","error":{"code":403,"message":"tool x may not be called here",'
+        b'"data":{"reason":"operation_refused","request_id":"4f2a"}}}',
+        id="a text answers a text",
+    ),
+    pytest.param(
+        Deny(Reason.CREDENTIAL_MISSING),
+        b"",
+        401,
+        b'{"jsonrpc":"2.0","error":{"code":401,"message":"An access token is needed.",'
+        b'"data":{"reason":"credential_missing","request_id":"4f2a"}}}',
+        id="an id that is not known is left out, never null",
+    ),
+    pytest.param(
+        Deny(Reason.MCP_MISMATCH, "Mcp-Method says ping, the body tools/call"),
+        b"1",
+        400,
+        b'{"jsonrpc":"2.0","id":1,"error":{"code":-32020,"message":"Mcp-Method says ping, the body tools/call",'
+        b'"data":{"reason":"mcp_mismatch","request_id":"4f2a"}}}',
+        id="headers that disagree have a code of the specification",
+    ),
+    pytest.param(
+        Deny(Reason.OPERATION_UNKNOWN),
+        b"1",
+        404,
+        b'{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"There is no such operation.",'
+        b'"data":{"reason":"operation_unknown","request_id":"4f2a"}}}',
+        id="so has a method that is not known",
+    ),
+    pytest.param(
+        Deny(Reason.MCP_MALFORMED),
+        b"",
+        400,
+        b'{"jsonrpc":"2.0","error":{"code":-32600,"message":'
+        b'"The body is no JSON-RPC message with only one reading.",'
+        b'"data":{"reason":"mcp_malformed","request_id":"4f2a"}}}',
+        id="and a body that is no message",
+    ),
+]
+
+
+@pytest.mark.parametrize(("deny", "rpc", "status", "said"), RPC)
+def test_a_refusal_in_json_rpc(deny, rpc, status, said):
+    answer = Refusals(RESOURCE).answer(deny, "4f2a", (), rpc)
+    assert (answer[0], answer[2]) == (status, said)
+    # The same challenge as elsewhere.
+    assert answer[1] == Refusals(RESOURCE).answer(deny, "4f2a")[1]
+
+
+def test_an_mcp_endpoint_names_its_own_methods():
+    _, lines, _ = Refusals(RESOURCE).answer(Deny(Reason.METHOD_REFUSED), "4f2a", (), b"")
+    assert lines == ALWAYS + b"Allow: GET, HEAD, POST, DELETE, OPTIONS\r\n"

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-if TYPE_CHECKING:
-    from collections.abc import Generator
+from proxy.model import Time, Wait
 
-    from proxy.model import Wait
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
 
 T = TypeVar("T")
 
 
-def straight(steps: Generator[Wait, Any, T]) -> T:
+def straight(steps: Generator[Wait | Time, Any, T]) -> T:
     """What a generator returns that must not wait for anything."""
     try:
         next(steps)
@@ -22,12 +22,22 @@ def straight(steps: Generator[Wait, Any, T]) -> T:
     raise AssertionError("it waits for something")
 
 
-async def driven(steps: Generator[Wait, Any, T]) -> T:
-    """What a generator returns when its waits are awaited, as the wire does."""
-    got: Any = None
+async def driven(
+    steps: Generator[Wait | Time, Any, T], clock: Callable[[], float] | None = None, got: object = None
+) -> T:
+    """What a generator returns when its needs are met, as the wire does.
+
+    `clock` gives Unix seconds, None where the time may not be asked for. `got` is what it waits for, of one
+    that was begun.
+    """
     try:
         while True:
-            got = await steps.send(got).call()
+            need = steps.send(got)
+            if isinstance(need, Wait):
+                got = await need.call()
+            else:
+                assert clock is not None, "it asks for the time"
+                got = clock()
     except StopIteration as done:
         result: T = done.value
         return result

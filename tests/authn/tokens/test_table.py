@@ -73,6 +73,7 @@ def judged(verifier: Verifier, token: bytes) -> tuple[Caller | Deny, int]:
             need = verification.send(given)
         except StopIteration as end:
             return end.value, readings
+        assert isinstance(need, Wait)
         given, readings = asyncio.run(called(need)), readings + 1
 
 

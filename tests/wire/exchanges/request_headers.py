@@ -371,7 +371,6 @@ PASSED = [
             "Origin: https://edge.test",
             "Range: bytes=0-99",
             'If-None-Match: W/"a", "b"',
-            "Mcp-Session-Id: 1868a90c",
             "X-Agents: many",
             "X-Agentid: 1",
             "XX-Agent-Id: 1",

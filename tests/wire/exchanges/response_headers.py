@@ -55,7 +55,6 @@ RESPONSE_HEADERS = [
             'ETag: W/"a"',
             "Vary: Accept, Origin",
             "Retry-After: 5",
-            "Mcp-Session-Id: 1868a90c",
             "Access-Control-Allow-Origin: *",
             "X-Latin: caf\xe9",
             "X-Tab: a\tb",

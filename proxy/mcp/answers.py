@@ -1,0 +1,192 @@
+"""What becomes of an upstream's answer: sessions leave sealed, lists leave filtered.
+
+Implements the model's `Answer` and `Transform`. Whose answer it is and what that caller may use come in as
+values; nothing here knows a token or a rule. Streamable HTTP's `Mcp-Session-Id`, and the `endpoint` event of
+the transport before it, name a session: neither leaves as it came.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from proxy.mcp.endpoint import told
+from proxy.mcp.lists import filtered
+from proxy.mcp.sessions import LONGEST, digest
+from proxy.mcp.sse import Events
+from proxy.model import Changes, Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from proxy.mcp.endpoint import Endpoints
+    from proxy.mcp.lists import Usable
+    from proxy.mcp.sessions import Seals
+    from proxy.mcp.sse import Event
+    from proxy.model import Identity, Transform
+
+_PARTIAL = 206
+_SESSION_ID = re.compile(rb"[!-~]{1,%d}" % LONGEST)
+_UTF_8 = frozenset({b"utf-8", b"utf8", b"us-ascii"})
+_SESSION = frozenset({b"mcp-session-id"})
+# What is said of content that is no longer there; its length is the wire's.
+_STALE = frozenset(
+    {
+        b"accept-ranges",
+        b"content-digest",
+        b"content-md5",
+        b"digest",
+        b"etag",
+        b"last-modified",
+        b"repr-digest",
+    }
+)
+_SESSION_AND_STALE = _SESSION | _STALE
+
+
+class Answering(Struct, frozen=True):
+    """What is the same for every answer of a rule.
+
+    `limit` is the bytes of one document or event that are looked at, at most: what is longer goes to nobody.
+    `endpoints` resolves the URIs of HTTP with SSE; None where the rule does not speak it.
+    """
+
+    seals: Seals
+    limit: int
+    endpoints: Endpoints | None = None
+
+
+class McpAnswer(Struct, frozen=True, gc=False):
+    """Decides over the answer to one request, whose `method` and `target` are as they came.
+
+    `identity` is who asked. `usable` says what they may use; without it no list is filtered. `modern` says
+    that the request is of 2026-07-28 or later, which has no sessions. `opened` is called with the digest of
+    the session that the answer names.
+    """
+
+    answering: Answering
+    identity: Identity | None
+    method: str
+    target: bytes
+    usable: Usable | None = None
+    modern: bool = False
+    opened: Callable[[str], None] | None = None
+
+    def changes(
+        self, status: int, fields: Mapping[bytes, bytes], repeated: frozenset[bytes]
+    ) -> Changes | Reason | None:
+        """Return what to change, None where nothing is; a reason where nobody may have the answer."""
+        session = fields.get(b"mcp-session-id")
+        if session is not None and (b"mcp-session-id" in repeated or _SESSION_ID.fullmatch(session) is None):
+            return Reason.UPSTREAM_MALFORMED
+        transform = self._transform(status, fields, repeated)
+        if isinstance(transform, Reason):
+            return transform
+        if session is None:
+            return None if transform is None else Changes(_STALE, transform=transform)
+        dropping = _SESSION if transform is None else _SESSION_AND_STALE
+        return Changes(dropping, b"" if self.modern else self._sealed(session), transform)
+
+    def _sealed(self, session: bytes) -> bytes:
+        """Return the line that names the session to its own agent."""
+        sealed = self.answering.seals.seal("session", session, self.identity)
+        if self.opened is not None:
+            self.opened(digest(sealed))
+        return b"Mcp-Session-Id: %b\r\n" % sealed
+
+    def _transform(
+        self, status: int, fields: Mapping[bytes, bytes], repeated: frozenset[bytes]
+    ) -> Transform | Reason | None:
+        """Return what the content passes through, None where it goes on as it came."""
+        usable = self.usable
+        endpoints = self.answering.endpoints if self.method == "GET" else None
+        if usable is None and endpoints is None:
+            return None
+        if usable is not None and (status == _PARTIAL or b"content-range" in fields):
+            return Reason.UPSTREAM_MALFORMED
+        # Clients look for these words anywhere in the line.
+        media = fields.get(b"content-type", b"").lower()
+        streams, whole = b"event-stream" in media, b"json" in media and usable is not None
+        if not streams and not whole:
+            return None
+        if (streams and whole) or b"content-type" in repeated or not _is_plain(media, fields):
+            return Reason.UPSTREAM_MALFORMED
+        if usable is not None and whole:
+            return _Document(self.answering.limit, usable, modern=self.modern)
+        return _Stream(self, endpoints)
+
+
+class _Document:
+    """A JSON document, which is seen whole before any of it leaves."""
+
+    __slots__ = ("_modern", "_usable", "whole")
+
+    def __init__(self, limit: int, usable: Usable, *, modern: bool) -> None:
+        self.whole: int | None = limit
+        self._usable = usable
+        self._modern = modern
+
+    def feed(self, data: bytes) -> bytes | None:
+        """As `Transform.feed`."""
+        return filtered(data, self._usable, modern=self._modern)
+
+    def end(self) -> bytes:
+        """As `Transform.end`: all of it has been fed."""
+        return b""
+
+
+class _Stream:
+    """A stream of events: one leaves when it is whole, and only what must change is recomposed."""
+
+    __slots__ = ("_answer", "_endpoints", "_events", "whole")
+
+    def __init__(self, answer: McpAnswer, endpoints: Endpoints | None) -> None:
+        self.whole: int | None = None
+        self._answer = answer
+        self._endpoints = endpoints
+        self._events = Events(answer.answering.limit)
+
+    def feed(self, data: bytes) -> bytes | None:
+        """As `Transform.feed`."""
+        events = self._events.cut(data)
+        if events is None:
+            return None
+        out: list[bytes] = []
+        for event in events:
+            new = self._changed(event)
+            if new is None:
+                return None
+            out.append(new)
+        return b"".join(out)
+
+    def end(self) -> bytes:
+        """As `Transform.end`: an event that is unfinished is none."""
+        return b""
+
+    def _changed(self, event: Event) -> bytes | None:
+        data, answer = event.data, self._answer
+        if data is None:
+            return event.raw
+        if event.name == b"endpoint" and self._endpoints is not None:
+            uri = self._endpoints.resolved(data, answer.target)
+            if uri is None:
+                return None
+            sealed = answer.answering.seals.seal("endpoint", uri, answer.identity)
+            return event.with_data(told(answer.target, sealed))
+        if answer.usable is None:
+            return event.raw
+        new = filtered(data, answer.usable, modern=answer.modern)
+        if new is data:
+            return event.raw
+        return None if new is None else event.with_data(new)
+
+
+def _is_plain(media: bytes, fields: Mapping[bytes, bytes]) -> bool:
+    """Tell whether content is in UTF-8, and not compressed."""
+    parameters = media.translate(None, b' \t"').split(b";")[1:]
+    charsets = {
+        value for name, _, value in (part.partition(b"=") for part in parameters) if name == b"charset"
+    }
+    return charsets <= _UTF_8 and fields.get(b"content-encoding", b"identity").lower() == b"identity"

@@ -1,0 +1,150 @@
+"""List results cut to what the caller could use: tools, prompts, resources and resource templates.
+
+Goes by the shape of a result, whatever request it answers: the bytes of a resumed stream say nothing of the
+request. Who may use what, a callable says. JSON after RFC 8259, JSON-RPC 2.0; the lists are those of the MCP
+specification's server features. A list is shown only where every reader reads the same: where an object on
+the way to a name has a key twice, or a deciding one in another case, the message is withheld.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from msgspec import Raw
+from msgspec.json import Decoder, encode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from proxy.model import Kind
+
+    Usable = Callable[[Kind, str], bool]
+
+# Where a list stands in a result: what its items are, and which of their members names them.
+_LISTS: Mapping[str, tuple[Kind, str]] = {
+    "tools": ("tool", "name"),
+    "prompts": ("prompt", "name"),
+    "resources": ("resource", "uri"),
+    "resourceTemplates": ("template", "uriTemplate"),
+}
+_SCOPE = "cacheScope"
+_QUOTED = tuple(f'"{key}"'.casefold() for key in _LISTS)
+# Deciding keys by their folded form.
+_IN_MESSAGE = {"result": "result"}
+_IN_RESULT = {key.casefold(): key for key in (*_LISTS, _SCOPE)}
+_IN_ITEM = {name: {name.casefold(): name} for _, name in _LISTS.values()}
+
+_PRIVATE = Raw(b'"private"')
+_NULL = Raw(b"null")
+_SPACE = b" \t\r\n"
+
+_object = Decoder(dict[str, Raw]).decode
+_array = Decoder(list[Raw]).decode
+_text = Decoder(str).decode
+
+
+def filtered(document: bytes, usable: Usable, *, modern: bool) -> bytes | None:
+    """Return a JSON-RPC message, or a batch of them, without the list items that `usable` denies.
+
+    The same object comes back where nothing changes; otherwise what is kept stands byte for byte as it came,
+    in its order. A list is for this caller alone, and `cacheScope` says so where the result has one or the
+    request is `modern` (2026-07-28). None where there may be a list that has no sure reading.
+    """
+    try:
+        if not _may_hold_list(document):
+            return document
+        body = document.strip(_SPACE)
+        read = _batch if body.startswith(b"[") else _message
+        new = read(body, usable, modern=modern)
+    except (ValueError, RecursionError):
+        return None
+    return document if new is body else new
+
+
+def _may_hold_list(document: bytes) -> bool:
+    """Tell whether any reader could find the key of a list.
+
+    Raises:
+        ValueError: it is not in UTF-8: JSON never has a NUL, and other encodings of it do.
+    """
+    text = document.decode()
+    if "\0" in text:
+        raise ValueError
+    folded = text.casefold()
+    return any(key in folded for key in _QUOTED) or "\\u" in folded
+
+
+def _batch(batch: bytes, usable: Usable, *, modern: bool) -> bytes:
+    messages = _array(batch)
+    kept = [_message(message, usable, modern=modern) for message in messages]
+    unchanged = all(new is old for new, old in zip(kept, messages, strict=True))
+    return batch if unchanged else b"[%b]" % b",".join(kept)
+
+
+def _message(message: bytes, usable: Usable, *, modern: bool) -> bytes:
+    members = _members(message, _IN_MESSAGE)
+    result = members.get("result")
+    if result is None or not bytes(result).startswith(b"{"):
+        return message
+    new = _result(result, usable, modern=modern)
+    if new is result:
+        return message
+    members["result"] = Raw(new)
+    return _composed(members)
+
+
+def _result(result: bytes, usable: Usable, *, modern: bool) -> bytes:
+    members = _members(result, _IN_RESULT)
+    lists = [key for key in members if key in _LISTS]
+    if not lists:
+        return result
+    changed = False
+    for key in lists:
+        kind, name = _LISTS[key]
+        new = _list(members[key], usable, kind, name)
+        if new is not members[key]:
+            members[key] = Raw(new)
+            changed = True
+    if (modern or _SCOPE in members) and members.get(_SCOPE) != _PRIVATE:
+        members[_SCOPE] = _PRIVATE
+        changed = True
+    return _composed(members) if changed else result
+
+
+def _list(items: Raw, usable: Usable, kind: Kind, name: str) -> bytes:
+    # What some servers write for an empty list.
+    if items == _NULL:
+        return items
+    came = _array(items)
+    kept = [item for item in came if usable(kind, _text(_members(item, _IN_ITEM[name]).get(name, _NULL)))]
+    return items if len(kept) == len(came) else b"[%b]" % b",".join(kept)
+
+
+def _members(text: bytes, deciding: Mapping[str, str]) -> dict[str, Raw]:
+    """Read one object.
+
+    Raises:
+        ValueError: it is none, has a key twice, or has a key that some readers take for a deciding one.
+    """
+    members = _object(text)
+    # Each key once, nothing escaped and no space between: in no other spelling are these all the bytes.
+    least = 1 + sum(map(len, members)) + sum(map(len, members.values())) + 4 * len(members)
+    if least != len(text) and len(_keys(text)) != len(members):
+        raise ValueError
+    for key in members:
+        # Readers written in C end a key at a NUL; Go's take keys in any case.
+        decides = deciding.get(key.partition("\0")[0].casefold())
+        if decides is not None and decides != key:
+            raise ValueError
+    return members
+
+
+def _keys(text: bytes) -> list[str]:
+    """List the keys of an object, each as often as it stands there."""
+    keys: list[str] = json.loads(bytes(text), object_pairs_hook=lambda pairs: [key for key, _ in pairs])
+    return keys
+
+
+def _composed(members: Mapping[str, bytes]) -> bytes:
+    return b"{%b}" % b",".join(b"%b:%b" % (encode(key), value) for key, value in members.items())

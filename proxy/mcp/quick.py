@@ -1,0 +1,180 @@
+"""The quick way to read a message: that of a body with no room for doubt; for any other body, none.
+
+Pure. A compact body whose members, each said once in its shortest spelling, add up to exactly its length has
+no other key, no key twice and no escape in one: every reader finds the same. Clients of MCP write such ones.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+from proxy.mcp.careful import DEEPEST
+from proxy.mcp.message import CLIENT, NAMED, UNSOUND, VERSION, Message
+from proxy.model import Operation
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_ID = re.compile(rb'0|-?[1-9][0-9]{0,15}|"[^"\\]*"')
+_META = tuple(f'"{key}"'.lower().encode() for key in (VERSION, CLIENT, "traceparent"))
+_NAME = b'"name"'
+# Lengths in compact JSON: quotes, colon, and a comma for all members but the first.
+_TOP = len('{"jsonrpc":"2.0","method":""}')
+_ID_MEMBER = len(',"id":')
+_PARAMS_MEMBER = len(',"params":')
+_BRACES = 2
+_TEXT_MEMBER = len('"name":"",')
+_URI_MEMBER = len('"uri":"",')
+_ARGUMENTS_MEMBER = len('"arguments":,')
+_META_MEMBER = len('"_meta":,')
+
+
+class _Message(Struct, gc=False):
+    jsonrpc: str
+    method: str
+    id: Raw | UnsetType = UNSET
+    params: Raw | UnsetType = UNSET
+
+
+class _Params(Struct, gc=False):
+    name: str | UnsetType = UNSET
+    uri: str | UnsetType = UNSET
+    arguments: Raw | UnsetType = UNSET
+    meta: Raw | UnsetType = msgspec.field(default=UNSET, name="_meta")
+
+
+class _Meta(Struct, gc=False):
+    version: str | UnsetType = msgspec.field(default=UNSET, name=VERSION)
+    client: Raw | UnsetType = msgspec.field(default=UNSET, name=CLIENT)
+    traceparent: str | UnsetType = UNSET
+
+
+class _Client(Struct, gc=False):
+    name: str
+
+
+class _Said(Struct, frozen=True, gc=False):
+    """What `_meta` says of the client."""
+
+    protocol: str | None = None
+    client: str | None = None
+    traceparent: str | None = None
+
+
+_NOTHING: Mapping[str, Any] = {}
+_UNSAID = _Said()
+_message = msgspec.json.Decoder(_Message).decode
+_params = msgspec.json.Decoder(_Params).decode
+_meta = msgspec.json.Decoder(_Meta).decode
+_client = msgspec.json.Decoder(_Client).decode
+
+
+class Quick:
+    """Reads messages; `arguments` names the arguments that are looked at."""
+
+    def __init__(self, arguments: frozenset[str]) -> None:
+        names = sorted(arguments)
+        self._keys = tuple(
+            (name, f"f{index}", f'"{name}"'.encode().lower()) for index, name in enumerate(names)
+        )
+        # Other names may be spelled in escapes.
+        self._plain = all(re.fullmatch(r"[\w.-]+", name, re.ASCII) for name in names)
+        chosen = msgspec.defstruct(
+            "_Arguments",
+            [(field, Any, UNSET) for _, field, _ in self._keys],
+            rename={field: name for name, field, _ in self._keys},
+        )
+        self._arguments = msgspec.json.Decoder(chosen).decode
+
+    def read(self, body: bytes) -> Message | None:
+        """Return the message, None where only a careful look can tell."""
+        if not body.isascii() or body.count(b"{") + body.count(b"[") > DEEPEST:
+            return None
+        try:
+            return self._read(body)
+        except msgspec.MsgspecError:
+            return None
+
+    def _read(self, body: bytes) -> Message | None:
+        top = _message(body)
+        method, id_, params = top.method, top.id, top.params
+        length = _TOP + len(method)
+        number = None
+        if id_ is not UNSET:
+            number = bytes(id_)
+            length += _ID_MEMBER + len(number)
+            if _ID.fullmatch(number) is None:
+                return None
+        if params is not UNSET:
+            length += _PARAMS_MEMBER + len(params)
+        if length != len(body) or top.jsonrpc != "2.0" or UNSOUND.search(method) is not None:
+            return None
+        if params is UNSET:
+            return None if method in NAMED else Message(method, number, (Operation(method),))
+        return self._asked(method, number, params)
+
+    def _asked(self, method: str, number: bytes | None, raw: Raw) -> Message | None:
+        params = _params(raw)
+        name, uri, arguments, meta = params.name, params.uri, params.arguments, params.meta
+        length = _BRACES
+        if name is not UNSET:
+            length += _TEXT_MEMBER + len(name)
+        if uri is not UNSET:
+            length += _URI_MEMBER + len(uri)
+        if arguments is not UNSET:
+            length += _ARGUMENTS_MEMBER + len(arguments)
+        if meta is not UNSET:
+            length += _META_MEMBER + len(meta)
+        # The first member has no comma before it.
+        if length - (length > _BRACES) != len(raw):
+            return None
+        said = _UNSAID if meta is UNSET else _said(bytes(meta))
+        named = NAMED.get(method)
+        if said is None:
+            return None
+        if named is None:
+            return None if arguments is not UNSET else _built(Operation(method), number, None, said)
+        kind, key = named
+        target = name if key == "name" else uri
+        found = _NOTHING if arguments is UNSET else self._chosen(bytes(arguments))
+        if target is UNSET or found is None or UNSOUND.search(target) is not None:
+            return None
+        return _built(Operation(method, kind, target, found), number, target, said)
+
+    def _chosen(self, raw: bytes) -> Mapping[str, Any] | None:
+        """Return the arguments that are looked at."""
+        if raw[:1] != b"{":
+            return None
+        if not self._keys:
+            return _NOTHING
+        lower = raw.lower()
+        if not self._plain or b"\\u" in raw or any(lower.count(key) > 1 for _, _, key in self._keys):
+            return None
+        values = self._arguments(raw)
+        found = {name: getattr(values, field) for name, field, _ in self._keys}
+        return {name: value for name, value in found.items() if value is not UNSET}
+
+
+def _built(operation: Operation, number: bytes | None, named: str | None, said: _Said) -> Message:
+    return Message(
+        operation.method, number, (operation,), named, said.protocol, said.client, said.traceparent
+    )
+
+
+def _said(raw: bytes) -> _Said | None:
+    lower = raw.lower()
+    if b"\\u" in raw or any(lower.count(key) > 1 for key in _META):
+        return None
+    meta = _meta(raw)
+    version, client, traceparent = meta.version, meta.client, meta.traceparent
+    name = None
+    if client is not UNSET:
+        info = bytes(client)
+        if info.lower().count(_NAME) != 1:
+            return None
+        name = _client(info).name
+    return _Said(None if version is UNSET else version, name, None if traceparent is UNSET else traceparent)

@@ -1,0 +1,309 @@
+"""The MCP step of the gate: what a request asks an MCP server for, whose session it is, what may come back.
+
+Brings rooms together that know nothing of each other: `mcp` reads messages and seals sessions, `authz` judges
+operations. A body is read before it goes on, and goes on as it came.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from proxy.authz import judge
+from proxy.mcp import (
+    Answering,
+    Endpoints,
+    McpAnswer,
+    Reader,
+    Seals,
+    digest,
+    disagreement,
+    identify,
+    is_modern,
+    media,
+    sealed_endpoint,
+)
+from proxy.model import Body, Call, Deny, Reason
+from proxy.openings import trace_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from typing import Any
+
+    from proxy.authz import Operations, Route
+    from proxy.config import Config, Upstream
+    from proxy.mcp import Message, Reading
+    from proxy.model import Answer, Caller, Kind, Need, Opening, Operation, RequestHead
+    from proxy.openings import Trace
+
+_BODILESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
+# A second line of these would be read by one server and not by another.
+_SAID_ONCE = frozenset(
+    {b"mcp-session-id", b"mcp-method", b"mcp-name", b"mcp-protocol-version", b"last-event-id"}
+)
+_PLAIN = b"Accept-Encoding: identity\r\n"
+_ENCODINGS = frozenset({b"accept-encoding"})
+_NOTHING = frozenset[bytes]()
+# What acts upon a session without naming anything that an entry could be about.
+_CANCELLED = "notifications/cancelled"
+_LISTEN = "subscriptions/listen"
+
+_FOREIGN = Deny(Reason.SESSION_FOREIGN, "the session is none that this agent opened here")
+_UNREAD = Deny(
+    Reason.METHOD_REFUSED,
+    "an MCP endpoint takes POST where a rule with `mcp` reads it, and GET, DELETE, OPTIONS without a body",
+)
+
+
+class Session(Struct, frozen=True, gc=False):
+    """The session that a request names, opened: the upstream's own id, or the URI that stands for it."""
+
+    id: bytes | None = None
+    target: bytes | None = None
+    digest: str | None = None
+
+    @property
+    def is_own(self) -> bool:
+        """Whether there is one; only its own agent's seal opens it."""
+        return self.digest is not None
+
+
+class Asked(Struct, frozen=True, gc=False):
+    """What the verdict needs to know of the MCP step.
+
+    `lines` are added to the head that goes upstream, `dropping` are left out of it, `target` stands in for
+    its own. `answer` decides over what comes back. `entries` are those that decided, for their rates.
+    `trace` is the one that a message tells of. `is_open_ended`: its stream ends with the token.
+    """
+
+    answer: Answer
+    lines: bytes = b""
+    dropping: frozenset[bytes] = _NOTHING
+    target: bytes | None = None
+    entries: tuple[Route, ...] = ()
+    trace: Trace | None = None
+    is_open_ended: bool = False
+
+
+_NO_SESSION = Session()
+
+
+class Messages:
+    """Judges what requests ask of the MCP servers behind a configuration's rules."""
+
+    def __init__(self, config: Config) -> None:
+        self._limit = config.limits.mcp_body
+        self._logged = frozenset(config.log.arguments)
+        keys = [key.get_secret_value() for key in config.session_key] or [secrets.token_urlsafe(32)]
+        seals = Seals(keys, config.resource or "", config.upstream.url)
+        self._seals = seals
+        # As the upstream calls itself: in what it sends, and in the requests that it gets.
+        own = Endpoints([f"{_scheme(config.upstream)}://{config.upstream.authority}"])
+        self._answering = {
+            speaks_sse: Answering(seals, self._limit, own if speaks_sse else None)
+            for speaks_sse in (True, False)
+        }
+        self._readers: dict[frozenset[str], Reader] = {}
+
+    def ask(  # noqa: PLR0911 - each is a refusal of its own
+        self, head: RequestHead, route: Route, caller: Caller | None, opening: Opening
+    ) -> Generator[Need, Any, Asked | Deny]:
+        """Judge what a request asks for: route, session, and every message of its body."""
+        if route.on_mcp_path and (unfit := _unfit(head, route)) is not None:
+            return unfit
+        modern = is_modern(head)
+        session = self._session(head, route, caller, modern=modern)
+        if isinstance(session, Deny):
+            return session
+        operations = route.mcp
+        if operations is None or head.method != "POST":
+            refused = None if caller is None else judge(route, caller)
+            if refused is not None:
+                return refused
+            if operations is not None:
+                opening.mcp = Call(session=session.digest, protocol=_protocol(head))
+            return self._asked(head, route, caller, opening, session, modern=modern)
+
+        read = yield from self._read(head, operations, opening)
+        if isinstance(read, Deny):
+            return read
+        opening.mcp = self._calls(read, session, _protocol(head))
+        entries: list[Route] = []
+        for message in read.messages:
+            refused = self._judged(message, operations, caller, session, entries)
+            if refused is not None:
+                opening.rpc = _answered(message)
+                return refused
+        return self._asked(head, route, caller, opening, session, modern=modern, read=read, entries=entries)
+
+    def _session(
+        self, head: RequestHead, route: Route, caller: Caller | None, *, modern: bool
+    ) -> Session | Deny:
+        """Open what names a session, on every route: no id that is not sealed reaches the upstream."""
+        identity = None if caller is None else caller.identity
+        sealed = head.fields.get(b"mcp-session-id")
+        if sealed is not None and not modern:  # 2026-07-28 knows no sessions: the header is ignored
+            found = self._seals.open("session", sealed, identity)
+            return _FOREIGN if found is None else Session(found, None, digest(sealed))
+        if route.mcp is None or route.transport == "streamable" or head.method != "POST":
+            return _NO_SESSION
+        endpoint = sealed_endpoint(head.target)
+        if endpoint is not None:
+            found = self._seals.open("endpoint", endpoint, identity)
+            return _FOREIGN if found is None else Session(None, found, digest(endpoint))
+        return _FOREIGN if route.transport == "sse" else _NO_SESSION
+
+    def _read(
+        self, head: RequestHead, operations: Operations, opening: Opening
+    ) -> Generator[Need, Any, Reading | Deny]:
+        """Read the body, in the one way that every reader reads it."""
+        unfit = media(head)
+        if unfit is not None:
+            return unfit
+        body = yield Body(self._limit)
+        if isinstance(body, Reason):
+            return Deny(body)
+        names = operations.arguments | self._logged
+        reader = self._readers.get(names)
+        if reader is None:
+            reader = self._readers[names] = Reader(names)
+        read = reader.read(body)
+        if not isinstance(read, Deny):
+            opening.rpc = _answered(read.messages[0])
+            return disagreement(head, read) or read
+        opening.rpc = identify(body) or b""
+        return read
+
+    def _judged(
+        self,
+        message: Message,
+        operations: Operations,
+        caller: Caller | None,
+        session: Session,
+        entries: list[Route],
+    ) -> Deny | None:
+        """Judge one message; what decided over it is added to `entries`."""
+        if (message.method is None or message.method == _CANCELLED) and not session.is_own:
+            return Deny(Reason.SESSION_FOREIGN, "what belongs to a session needs the session", caller=caller)
+        for operation in message.operations:
+            judged = operations.judge(operation, caller)
+            if isinstance(judged, Deny):
+                return judged
+            if judged.entry is not None:
+                entries.append(judged.entry)
+        return None
+
+    def _asked(
+        self,
+        head: RequestHead,
+        route: Route,
+        caller: Caller | None,
+        opening: Opening,
+        session: Session,
+        *,
+        modern: bool,
+        read: Reading | None = None,
+        entries: tuple[Route, ...] | list[Route] = (),
+    ) -> Asked:
+        operations = route.mcp
+        identity = None if caller is None else caller.identity
+        usable = None
+        lines = b"" if session.id is None else b"Mcp-Session-Id: %b\r\n" % session.id
+        dropping = _NOTHING
+        if operations is not None and operations.filters:
+
+            def usable(kind: Kind, name: str) -> bool:
+                return operations.usable(kind, name, caller)
+
+            lines += _PLAIN
+            dropping = _ENCODINGS
+        trace, listens = None, False
+        if read is not None:
+            told = read.messages[0].traceparent
+            trace = None if told is None else trace_of(told.encode())
+            listens = any(message.method == _LISTEN for message in read.messages)
+        if entries:
+            opening.entry = " ".join(dict.fromkeys(entry.name for entry in entries))
+            needed = [scope for entry in entries for scope in entry.required]
+            opening.required = tuple(dict.fromkeys((*opening.required, *needed)))
+        answering = self._answering[operations is not None and route.transport != "streamable"]
+        answer = McpAnswer(answering, identity, head.method, head.target, usable, modern, _opened(opening))
+        return Asked(
+            answer,
+            lines,
+            dropping,
+            session.target,
+            tuple(entry for entry in entries if entry.rate is not None),
+            trace,
+            head.method == "GET" or listens,
+        )
+
+    def _calls(self, read: Reading, session: Session, protocol: str | None) -> Call | tuple[Call, ...]:
+        calls = [
+            self._call(operation, message, session, protocol)
+            for message in read.messages
+            for operation in message.operations or (None,)
+        ]
+        return calls[0] if len(calls) == 1 and not read.batch else tuple(calls)
+
+    def _call(
+        self, operation: Operation | None, message: Message, session: Session, protocol: str | None
+    ) -> Call:
+        if operation is None or operation.kind is None:
+            tool = resource = prompt = None
+        else:
+            name = operation.name
+            tool = name if operation.kind == "tool" else None
+            prompt = name if operation.kind == "prompt" else None
+            resource = None if tool is not None or prompt is not None else name
+        arguments = None
+        if self._logged and operation is not None:
+            arguments = {key: value for key, value in operation.arguments.items() if key in self._logged}
+        return Call(
+            message.method,
+            tool,
+            resource,
+            prompt,
+            arguments or None,
+            session.digest,
+            message.protocol or protocol,
+            message.client,
+        )
+
+
+def _answered(message: Message) -> bytes:
+    """Return the id that a refusal of a message answers; a response is not answered."""
+    return b"" if message.method is None else message.id or b""
+
+
+def _unfit(head: RequestHead, route: Route) -> Deny | None:
+    """Say why a request has no place on a path of a rule with `mcp`, whatever rule it met itself."""
+    fields = head.fields
+    if head.repeated and not head.repeated.isdisjoint(_SAID_ONCE):
+        return Deny(Reason.MCP_MISMATCH, "a header that MCP servers go by is there more than once")
+    if head.method == "POST":
+        return None if route.mcp is not None else _UNREAD
+    empty = b"transfer-encoding" not in fields and fields.get(b"content-length", b"0") == b"0"
+    return None if head.method in _BODILESS and empty else _UNREAD
+
+
+def _scheme(upstream: Upstream) -> str:
+    return "https" if upstream.scheme == "https" else "http"
+
+
+def _protocol(head: RequestHead) -> str | None:
+    told = head.fields.get(b"mcp-protocol-version")
+    return None if told is None else told.decode("latin-1")
+
+
+def _opened(opening: Opening) -> Callable[[str], None]:
+    """Return what notes the session that an answer opens, in the line of the request that asked for it."""
+
+    def note(session: str) -> None:
+        if isinstance(opening.mcp, Call):
+            opening.mcp = replace(opening.mcp, session=session)
+
+    return note
