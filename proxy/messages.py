@@ -133,7 +133,7 @@ class Messages:
         opening.mcp = self._calls(read, session, _protocol(head))
         entries: list[Route] = []
         for message in read.messages:
-            refused = self._judged(message, operations, caller, session, entries)
+            refused = self._judged(message, route, operations, caller, session, entries)
             if refused is not None:
                 opening.rpc = _answered(message)
                 return refused
@@ -180,6 +180,7 @@ class Messages:
     def _judged(
         self,
         message: Message,
+        route: Route,
         operations: Operations,
         caller: Caller | None,
         session: Session,
@@ -188,6 +189,8 @@ class Messages:
         """Judge one message; what decided over it is added to `entries`."""
         if (message.method is None or message.method == _CANCELLED) and not session.is_own:
             return Deny(Reason.SESSION_FOREIGN, "what belongs to a session needs the session", caller=caller)
+        if not message.operations and caller is not None:
+            return judge(route, caller)
         for operation in message.operations:
             judged = operations.judge(operation, caller)
             if isinstance(judged, Deny):

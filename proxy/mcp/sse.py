@@ -7,13 +7,11 @@ ends never was one.
 
 from __future__ import annotations
 
-import re
-
 from msgspec import Struct
 
-_LINE = re.compile(rb"([^\r\n]*)(\r\n|\r|\n)")
-_END = re.compile(rb"\r\n|\r|\n")
 _MARK = b"\xef\xbb\xbf"
+_LINE_ENDS = (b"\n", b"\r")
+_EMPTY_LINES = frozenset({b"\n", b"\r", b"\r\n"})
 _MESSAGE = b"message"
 
 
@@ -31,83 +29,79 @@ class Event(Struct, frozen=True, gc=False):
     def with_data(self, data: bytes) -> bytes:
         """Return its bytes with other data in place of its own; every other line is as it came."""
         out: list[bytes] = []
-        new: bytes | None = data
-        for line, end in _LINE.findall(self.raw):
-            if _field(line)[0] != b"data":
-                out += line, end
-            elif new is not None:
-                for piece in new.split(b"\n"):
-                    out += b"data: ", piece, end
-                new = None
+        pieces = data.split(b"\n")
+        for line in self.raw.splitlines(keepends=True):
+            text = line.rstrip(b"\r\n")
+            if _field(text)[0] != b"data":
+                out.append(line)
+            else:
+                out += [b"data: " + piece + line[len(text) :] for piece in pieces]
+                pieces = []
         return b"".join(out)
 
 
 class Events:
     """Cuts one stream into events of at most `limit` bytes each, however it was split on the way."""
 
-    __slots__ = ("_after_cr", "_begun", "_held", "_limit", "_line", "_scanned", "_started")
+    __slots__ = ("_after_cr", "_held", "_limit", "_mark", "_tail")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._held = bytearray()
-        self._started = False  # a byte order mark can no longer come
-        self._begun = False  # what is held has lines of an event
-        self._line = 0  # where the unfinished line begins
-        self._scanned = 0  # up to where it is known to have no end
-        self._after_cr = False  # an LF that comes next still belongs to the line before
+        self._mark: bytes | None = b""  # what may become a byte order mark; None: it no longer can
+        self._held = bytearray()  # the lines of an event
+        self._tail = bytearray()  # what there is of the next line
+        self._after_cr = False
 
     def cut(self, data: bytes) -> list[Event] | None:
         """Return what is whole now; None where something is over the limit: the stream then ends."""
-        held = self._held
-        held += data
-        if not self._started and len(held) < len(_MARK) and _MARK.startswith(bytes(held)):
-            return []
         events: list[Event] = []
-        start = self._skip(events)
-        while (end := _END.search(held, self._scanned)) is not None:
-            if end.start() - start > self._limit:
+        held, tail = self._held, self._tail
+        # Of bytes, splitlines splits at CR, LF and CRLF alone.
+        for piece in self._lines(data, events).splitlines(keepends=True):
+            if not piece.endswith(_LINE_ENDS):
+                tail += piece
+                break
+            line = piece
+            if tail:
+                line = bytes(tail + piece)
+                tail.clear()
+            if line not in _EMPTY_LINES and (held or not line.startswith(b":")):
+                held += line
+                continue
+            if len(held) + len(line.rstrip(b"\r\n")) > self._limit:
                 return None
-            empty = end.start() == self._line
-            comment = held.startswith(b":", self._line)
-            self._line = self._scanned = end.end()
-            self._after_cr = end.end() == len(held) and held.endswith(b"\r")
-            if empty or (comment and not self._begun):
-                events.append(_read(bytes(held[start : end.end()])))
-                self._begun = False
-                start = end.end()
+            events.append(_read(bytes(held + line)) if held else Event(line))
+            held.clear()
+        return None if len(held) + len(tail) > self._limit else events
+
+    def _lines(self, data: bytes, events: list[Event]) -> bytes:
+        """Take away what is no line: the mark at the start, and the LF of a CRLF whose CR came before."""
+        if not data:
+            return data
+        if self._mark is not None:
+            data = self._mark + data
+            if len(data) < len(_MARK) and _MARK.startswith(data):
+                self._mark = data
+                return b""
+            self._mark = None
+            if data.startswith(_MARK):
+                events.append(Event(_MARK))
+                data = data[len(_MARK) :]
+        if self._after_cr and data.startswith(b"\n"):
+            data = data[1:]
+            if self._held:
+                self._held += b"\n"
             else:
-                self._begun = True
-        del held[:start]
-        self._line -= start
-        self._scanned = len(held)
-        return None if len(held) > self._limit else events
-
-    def _skip(self, events: list[Event]) -> int:
-        """Step over what is no line: the mark at the start, and the LF of a CRLF whose CR came before.
-
-        Returns where what has not passed yet begins.
-        """
-        held, skipped = self._held, b""
-        if not self._started:
-            self._started = True
-            skipped = _MARK
-        elif self._after_cr and self._line < len(held):
-            self._after_cr = False
-            skipped = b"\n"
-        if not skipped or not held.startswith(skipped, self._line):
-            return 0
-        self._line = self._scanned = self._line + len(skipped)
-        if self._begun:
-            return 0
-        events.append(Event(skipped))
-        return self._line
+                events.append(Event(b"\n"))
+        self._after_cr = data.endswith(b"\r")
+        return data
 
 
 def _read(raw: bytes) -> Event:
-    """Read the lines of one event, or of none."""
+    """Read the lines of one event."""
     name = b""
     data: list[bytes] = []
-    for line, _ in _LINE.findall(raw):
+    for line in raw.splitlines():
         field, value = _field(line)
         if field == b"data":
             data.append(value)

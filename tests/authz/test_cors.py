@@ -274,3 +274,9 @@ def test_who_tells_browsers(settings, path, speaks):
 def test_what_an_upstream_says_itself_is_known_by_name():
     assert {b"access-control-allow-origin", b"access-control-allow-credentials"} < NAMES
     assert all(name == name.lower() for name in NAMES)
+
+
+def test_what_is_no_preflight_gets_no_answer_of_one():
+    proxy = Proxy(cors=True)
+    assert proxy.pages.preflight(proxy.route("POST", "/mcp"), head("OPTIONS")) is None
+    assert proxy.pages.preflight(proxy.route("POST", "/mcp"), of_page("POST", OWN)) is None

@@ -72,6 +72,7 @@ AMBIGUOUS = [
     pytest.param("memory://\u00c9/a", HOST, id="upper case beyond ASCII"),
     pytest.param("memory://%C3%89/a", HOST, id="encoded upper case beyond ASCII"),
     pytest.param("memory://\uff21/a", HOST, id="fullwidth upper case"),
+    pytest.param("memory://\u3385/a", HOST, id="a sign for two letters in upper case"),
     pytest.param("memory://a@b@c/d", "holds more than one @ before its host", id="two at signs"),
     pytest.param("memory://a/../b", DOTS, id="two dots"),
     pytest.param("memory://a/./b", DOTS, id="one dot"),
