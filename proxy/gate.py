@@ -299,6 +299,8 @@ class Gate:
         if deny.caller is not None:
             opening.caller = deny.caller
         needed = deny.needed or opening.required
+        if deny.entry is not None:
+            opening.entry, opening.required = deny.entry, needed
         status, lines, said = self._refusals.answer(deny, opening.request_id, needed, opening.rpc)
         return Reply(status, lines + opening.told, said, opening, deny.detail)
 

@@ -172,7 +172,7 @@ class Deny(Struct, frozen=True, gc=False):
     `detail` is one sentence for the person who debugs (`keystile explain`); it names claims, scopes and
     settings, never a token's bytes. `needed` is every scope that the operation needs. `caller`
     is set only where the signature had been verified. `retry_after` is in seconds. `lines` are further header
-    lines for the answer, each ending in CRLF.
+    lines for the answer, each ending in CRLF. `entry` names the entry of a rule's `mcp` that decided.
     """
 
     reason: Reason
@@ -181,6 +181,7 @@ class Deny(Struct, frozen=True, gc=False):
     caller: Caller | None = None
     retry_after: int | None = None
     lines: bytes = b""
+    entry: str | None = None
 
 
 class Operation(Struct, frozen=True, gc=False):

@@ -130,7 +130,9 @@ class Operations:
         if decides is None:
             return self._without_entry(operation, caller)
         refused = None if caller is None else judge(decides.route, caller)
-        return decides.admitted if refused is None else _worded(refused, operation)
+        if refused is None:
+            return decides.admitted
+        return replace(_worded(refused, operation), entry=decides.route.name)
 
     def usable(self, kind: Kind, name: str, caller: Caller | None) -> bool:
         """Say whether a list shows this to `caller`: whether it could call, get or read it.

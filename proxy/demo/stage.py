@@ -33,7 +33,12 @@ issuers:
   - issuer: {issuer}
 rules:
   - {{name: health, path: /healthz, public: true}}
-  - {{name: mcp, path: /mcp, scopes: ["memory:read"]}}
+  - name: mcp
+    path: /mcp
+    scopes: ["memory:read"]
+    mcp:
+      - {{tool: "write_*", scopes: ["memory:write"]}}
+      - {{tool: "*"}}
   - {{name: api, path: /api/**, scopes: ["api:read"]}}
 """
 
@@ -58,6 +63,12 @@ curl -isw "\\n" -H "Authorization: Bearer $STRANGER" http://{address}/api/echo
 # 200: an MCP tool that says whom the server was told of
 curl -isw "\\n" -H "Authorization: Bearer $READER" -H "Content-Type: application/json" \\
   -d '{{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {{"name": "whoami"}}}}' http://{address}/mcp
+# 403: a tool that needs another scope, and an answer that says which
+curl -isw "\\n" -H "Authorization: Bearer $READER" -H "Content-Type: application/json" \\
+  -d '{{"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {{"name": "write_memory"}}}}' http://{address}/mcp
+# 200: the list of tools, which leaves that one out
+curl -isw "\\n" -H "Authorization: Bearer $READER" -H "Content-Type: application/json" \\
+  -d '{{"jsonrpc": "2.0", "id": 3, "method": "tools/list"}}' http://{address}/mcp
 # what a client without a token is told (RFC 9728)
 curl -isw "\\n" http://{address}/.well-known/oauth-protected-resource/mcp
 

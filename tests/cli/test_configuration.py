@@ -95,6 +95,98 @@ def test_explain(
     assert TOKEN not in out
 
 
+_MCP = {
+    "rules": [
+        {
+            "name": "mcp",
+            "path": "/mcp",
+            "scopes": ["read"],
+            "mcp": [{"tool": "read_*"}, {"tool": "delete_*", "scopes": ["write"]}],
+        }
+    ]
+}
+_CALL = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"%s"}}'
+MESSAGES = [
+    pytest.param(
+        ("--body", _CALL % "read_memory"),
+        0,
+        {"decision": "allow", "rule": "mcp", "entry": "mcp mcp[0]", "needs": "read"},
+        id="an entry that admits",
+    ),
+    pytest.param(
+        ("--body", _CALL % "delete_memory"),
+        1,
+        {
+            "decision": "deny",
+            "reason": "scope_insufficient",
+            "because": "needs scope write to call delete_memory",
+            "entry": "mcp mcp[1]",
+            "needs": "read write",
+        },
+        id="an entry that asks for more",
+    ),
+    pytest.param(
+        ("--body", _CALL % "other"),
+        1,
+        {"reason": "operation_refused", "because": "tool other may not be called here"},
+        id="no entry",
+    ),
+    pytest.param(
+        ("--body", "{}"),
+        1,
+        {"reason": "mcp_malformed", "because": "the body does not say that it is JSON-RPC 2.0"},
+        id="no message",
+    ),
+    pytest.param(
+        ("--body", "@call.json"), 0, {"decision": "allow", "entry": "mcp mcp[0]"}, id="a body in a file"
+    ),
+    pytest.param(
+        ("--body", _CALL % "read_memory", "--header", "Mcp-Method: ping"),
+        1,
+        {"reason": "mcp_mismatch", "because": "Mcp-Method says another method; the body says tools/call"},
+        id="a header that disagrees",
+    ),
+    pytest.param(
+        ("--body", _CALL % "read_memory", "--header", "Content-Type: text/plain"),
+        1,
+        {"reason": "media_type_refused"},
+        id="another media type",
+    ),
+]
+
+
+@pytest.mark.parametrize(("options", "code", "expected"), MESSAGES)
+def test_explain_a_message(
+    options: tuple[str, ...],
+    code: int,
+    expected: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "call.json").write_text(_CALL % "read_memory")
+    config = settings_file(tmp_path, "http://127.0.0.1:9", **_MCP)
+    exit_code, out, err = run("explain", config, "--path", "/mcp", "--token", TOKEN, *options)
+    said = {name: value.strip() for name, _, value in (line.partition(" ") for line in out.splitlines())}
+    assert (exit_code, err) == (code, "")
+    assert said | expected == said
+
+
+WRONG = [
+    pytest.param(("--body", "@missing.json"), "missing.json", id="a file that is not there"),
+    pytest.param(("--header", "no colon"), "no colon", id="a header that is none"),
+]
+
+
+@pytest.mark.parametrize(("options", "why"), WRONG)
+def test_explain_says_what_is_wrong_with_what_it_was_given(
+    options: tuple[str, ...], why: str, config: Path
+) -> None:
+    code, out, err = run("explain", config, *options)
+    assert (code, out) == (2, "")
+    assert why in err
+
+
 def test_explain_leaves_the_log_alone(config: Path, tmp_path: Path) -> None:
     assert run("explain", config, "--path", "/open")[0] == 0
     assert not (tmp_path / LOG).exists()

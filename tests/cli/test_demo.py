@@ -30,7 +30,7 @@ def test_every_printed_request_gets_the_answer_that_is_printed_above_it(tmp_path
         lines = [json.loads(line) for line in demo.output[len(tour) :].splitlines() if line]
     promised = [int(status) for status in re.findall(r"^# (\d+): ", pasted, re.MULTILINE)]
     answered = [int(status) for status in re.findall(r"^HTTP/1.1 (\d+) ", printed, re.MULTILINE)]
-    assert promised == [200, 401, 200, 403, 200]
+    assert promised == [200, 401, 200, 403, 200, 403, 200]
     assert answered == [*promised, 200]
     assert [line["status"] for line in lines] == answered
     assert [line.get("agent_id") for line in lines] == [
@@ -39,8 +39,13 @@ def test_every_printed_request_gets_the_answer_that_is_printed_above_it(tmp_path
         "acc_archivist",
         "acc_passer-by",
         "acc_archivist",
+        "acc_archivist",
+        "acc_archivist",
         None,
     ]
+    assert "needs scope memory:write to call write_memory" in printed
+    assert printed.count('"name": "write_memory"') + printed.count('"name":"write_memory"') == 0
+    assert printed.count('"name": "read_memory"') == 1
     assert '"X-Agent-Id: acc_archivist"' in printed
     assert "Authorization: " not in printed
     reader = re.search(r"READER=(\S+)", tour)[1]
