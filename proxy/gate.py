@@ -144,7 +144,10 @@ class Gate:
         # Only now: without a token nobody learns which paths there are.
         if route is None:
             return Deny(Reason.ROUTE_UNMATCHED, "no rule matches this path and method")
-        asked = yield from self._messages.ask(head, route, caller, opening)
+        if self._messages.reads(head, route):
+            asked = yield from self._messages.ask(head, route, caller, opening)
+        else:
+            asked = self._messages.plain(head, route, caller)
         if isinstance(asked, Deny):
             return asked
         refused = None

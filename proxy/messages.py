@@ -7,6 +7,7 @@ operations. A body is read before it goes on, and goes on as it came.
 from __future__ import annotations
 
 import secrets
+from functools import partial
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -30,13 +31,13 @@ from proxy.model import Body, Call, Deny, Reason
 from proxy.openings import trace_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Generator
     from typing import Any
 
     from proxy.authz import Operations, Route
     from proxy.config import Config, Upstream
     from proxy.mcp import Message, Reading
-    from proxy.model import Answer, Caller, Kind, Need, Opening, Operation, RequestHead
+    from proxy.model import Answer, Caller, Need, Opening, Operation, RequestHead
     from proxy.openings import Trace
 
 _BODILESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
@@ -107,6 +108,19 @@ class Messages:
             for speaks_sse in (True, False)
         }
         self._readers: dict[frozenset[str], Reader] = {}
+
+    def reads(self, head: RequestHead, route: Route) -> bool:
+        """Say whether a request has a session, or a body that is to be read: whether `ask` is to be asked."""
+        return route.on_mcp_path or b"mcp-session-id" in head.fields
+
+    def plain(self, head: RequestHead, route: Route, caller: Caller | None) -> Asked | Deny:
+        """Judge a request that asks for nothing but its route."""
+        refused = None if caller is None else judge(route, caller)
+        if refused is not None:
+            return refused
+        identity = None if caller is None else caller.identity
+        answer = McpAnswer(self._answering[False], identity, head.method, head.target)
+        return Asked(answer, is_open_ended=head.method == "GET")
 
     def ask(  # noqa: PLR0911 - each is a refusal of its own
         self, head: RequestHead, route: Route, caller: Caller | None, opening: Opening
@@ -213,16 +227,15 @@ class Messages:
     ) -> Asked:
         operations = route.mcp
         identity = None if caller is None else caller.identity
-        usable = None
         lines = b"" if session.id is None else b"Mcp-Session-Id: %b\r\n" % session.id
         dropping = _NOTHING
-        if operations is not None and operations.filters:
-
-            def usable(kind: Kind, name: str) -> bool:
-                return operations.usable(kind, name, caller)
-
-            lines += _PLAIN
-            dropping = _ENCODINGS
+        usable, opened = None, None
+        if operations is not None:
+            opened = partial(_note_session, opening)
+            if operations.filters:
+                usable = partial(operations.usable, caller=caller)
+                lines += _PLAIN
+                dropping = _ENCODINGS
         trace, listens = None, False
         if read is not None:
             told = read.messages[0].traceparent
@@ -233,7 +246,7 @@ class Messages:
             needed = [scope for entry in entries for scope in entry.required]
             opening.required = tuple(dict.fromkeys((*opening.required, *needed)))
         answering = self._answering[operations is not None and route.transport != "streamable"]
-        answer = McpAnswer(answering, identity, head.method, head.target, usable, modern, _opened(opening))
+        answer = McpAnswer(answering, identity, head.method, head.target, usable, modern, opened)
         return Asked(
             answer,
             lines,
@@ -302,11 +315,7 @@ def _protocol(head: RequestHead) -> str | None:
     return None if told is None else told.decode("latin-1")
 
 
-def _opened(opening: Opening) -> Callable[[str], None]:
-    """Return what notes the session that an answer opens, in the line of the request that asked for it."""
-
-    def note(session: str) -> None:
-        if isinstance(opening.mcp, Call):
-            opening.mcp = replace(opening.mcp, session=session)
-
-    return note
+def _note_session(opening: Opening, session: str) -> None:
+    """Note the session that an answer opens, in the line of the request that asked for it."""
+    if isinstance(opening.mcp, Call):
+        opening.mcp = replace(opening.mcp, session=session)

@@ -79,7 +79,8 @@ class McpAnswer(Struct, frozen=True, gc=False):
     ) -> Changes | Reason | None:
         """Return what to change, None where nothing is; a reason where nobody may have the answer."""
         session = fields.get(b"mcp-session-id")
-        if session is not None and (b"mcp-session-id" in repeated or _SESSION_ID.fullmatch(session) is None):
+        # Of several such lines the value has a space.
+        if session is not None and _SESSION_ID.fullmatch(session) is None:
             return Reason.UPSTREAM_MALFORMED
         transform = self._transform(status, fields, repeated)
         if isinstance(transform, Reason):

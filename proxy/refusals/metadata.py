@@ -13,7 +13,7 @@ import msgspec
 from proxy.config import addresses
 
 if TYPE_CHECKING:
-    from proxy.config import Config
+    from proxy.config import Config, Entry, Rule
 
 _WELL_KNOWN = "/.well-known/oauth-protected-resource"
 _KEYS = "/.well-known/keystile/jwks.json"
@@ -75,8 +75,12 @@ class Metadata:
 
 
 def _document(config: Config, resource: str, proof_algorithms: tuple[str, ...]) -> dict[str, object]:
-    rules = config.rules
-    scopes = dict.fromkeys(scope for rule in rules for scope in (*rule.scopes, *rule.any_scopes))
+    asking: list[Rule | Entry] = []
+    for rule in config.rules:
+        entries = rule.mcp.entries if rule.mcp is not None else None
+        asking += [rule, *(entries or ())]
+    scopes = dict.fromkeys(scope for one in asking for scope in (*one.scopes, *one.any_scopes))
+    # A refresh token is between the client and its issuer.
     scopes.pop("offline_access", None)
     document = {
         "resource": resource,

@@ -477,6 +477,8 @@ class Exchange:
         wire.stored -= self._stored
         if self._overtime is not None:
             self._overtime.deadline = inf
+        # Both know this exchange: without them it goes at once, and not when cycles are looked for.
+        self._hearing = self._overtime = None
         first = self._first_byte
         closing = Closing(
             status,

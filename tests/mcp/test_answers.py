@@ -204,7 +204,7 @@ def told(uri: bytes) -> bytes:
 
 
 URI = b"/messages/?session_id=1"
-SSE = {"answering": WITH_SSE, "method": "GET"}
+SSE: dict[str, Any] = {"answering": WITH_SSE, "method": "GET"}
 
 # Whose stream it is, what comes on it, and what goes on.
 STREAMS = [

@@ -313,14 +313,14 @@ def documents(draw: st.DrawFn) -> str:
 
 def _names(document: Any) -> set[str]:
     """Every tool's name and resource's URI in the lists of a document, in one reading of it."""
-    found = set()
+    found: set[str] = set()
     for message in document if isinstance(document, list) else [document]:
-        held = message.get("result") if isinstance(message, dict) else None
-        for key, name in [("tools", "name"), ("resources", "uri")] if isinstance(held, dict) else []:
+        held: Any = message.get("result") if isinstance(message, dict) else None
+        if not isinstance(held, dict):
+            continue
+        for key, name in (("tools", "name"), ("resources", "uri")):
             items = held.get(key)
-            for item in items if isinstance(items, list) else []:
-                if isinstance(item, dict) and isinstance(item.get(name), str):
-                    found.add(item[name])
+            found |= {item[name] for item in items or () if isinstance(item.get(name), str)}
     return found
 
 

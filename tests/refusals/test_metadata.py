@@ -47,6 +47,14 @@ def metadata(
                     {"path": "/healthz", "public": True},
                     {"path": "/a", "scopes": ["read", "offline_access"]},
                     {"path": "/b", "scopes": ["write"], "any_scopes": ["read", "admin"]},
+                    {"path": "/open", "mcp": True},
+                    {
+                        "path": "/mcp",
+                        "mcp": [
+                            {"tool": "a", "scopes": ["read", "call"]},
+                            {"tool": "b", "any_scopes": ["b1", "b2"]},
+                        ],
+                    },
                 ],
             }
         ),
@@ -84,7 +92,7 @@ def test_document():
     assert json.loads(body) == {
         "resource": "https://mcp.example.com/public/mcp",
         "authorization_servers": ["https://one.example", "https://two.example"],
-        "scopes_supported": ["read", "write", "admin"],
+        "scopes_supported": ["read", "write", "admin", "call", "b1", "b2"],
         "bearer_methods_supported": ["header"],
     }
 
