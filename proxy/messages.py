@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from proxy.authz import Operations, Route
-    from proxy.config import Config, Upstream
+    from proxy.config import Config
     from proxy.mcp import Message, Reading
     from proxy.model import Answer, Caller, Need, Opening, Operation, RequestHead
     from proxy.openings import Trace
@@ -47,6 +47,8 @@ _SAID_ONCE = frozenset(
 )
 _PLAIN = b"Accept-Encoding: identity\r\n"
 _ENCODINGS = frozenset({b"accept-encoding"})
+# A part of a list cannot be filtered.
+_PARTS = frozenset({b"accept-encoding", b"range", b"if-range"})
 _NOTHING = frozenset[bytes]()
 # What acts upon a session without naming anything that an entry could be about.
 _CANCELLED = "notifications/cancelled"
@@ -101,8 +103,7 @@ class Messages:
         keys = [key.get_secret_value() for key in config.session_key] or [secrets.token_urlsafe(32)]
         seals = Seals(keys, config.resource or "", config.upstream.url)
         self._seals = seals
-        # As the upstream calls itself: in what it sends, and in the requests that it gets.
-        own = Endpoints([f"{_scheme(config.upstream)}://{config.upstream.authority}"])
+        own = Endpoints(_own_origins(config))
         self._answering = {
             speaks_sse: Answering(seals, self._limit, own if speaks_sse else None)
             for speaks_sse in (True, False)
@@ -230,12 +231,14 @@ class Messages:
         lines = b"" if session.id is None else b"Mcp-Session-Id: %b\r\n" % session.id
         dropping = _NOTHING
         usable, opened = None, None
+        speaks_sse = operations is not None and route.transport != "streamable"
         if operations is not None:
             opened = partial(_note_session, opening)
             if operations.filters:
                 usable = partial(operations.usable, caller=caller)
-                lines += _PLAIN
-                dropping = _ENCODINGS
+                lines, dropping = lines + _PLAIN, _PARTS
+            elif speaks_sse and head.method == "GET":
+                lines, dropping = lines + _PLAIN, _ENCODINGS
         trace, listens = None, False
         if read is not None:
             told = read.messages[0].traceparent
@@ -245,7 +248,7 @@ class Messages:
             opening.entry = " ".join(dict.fromkeys(entry.name for entry in entries))
             needed = [scope for entry in entries for scope in entry.required]
             opening.required = tuple(dict.fromkeys((*opening.required, *needed)))
-        answering = self._answering[operations is not None and route.transport != "streamable"]
+        answering = self._answering[speaks_sse]
         answer = McpAnswer(answering, identity, head.method, head.target, usable, modern, opened)
         return Asked(
             answer,
@@ -306,8 +309,14 @@ def _unfit(head: RequestHead, route: Route) -> Deny | None:
     return None if head.method in _BODILESS and empty else _UNREAD
 
 
-def _scheme(upstream: Upstream) -> str:
-    return "https" if upstream.scheme == "https" else "http"
+def _own_origins(config: Config) -> list[str]:
+    """Return what the upstream may call itself: how it is reached, and what it is told that it is."""
+    upstream = config.upstream
+    origins = [f"{'https' if upstream.scheme == 'https' else 'http'}://{upstream.authority}"]
+    if upstream.host_policy == "preserve" and config.resource is not None:
+        public = config.resource.split("/")[2]
+        origins += [f"http://{public}", f"https://{public}"]
+    return origins
 
 
 def _protocol(head: RequestHead) -> str | None:

@@ -10,6 +10,8 @@ import time
 from math import inf
 from typing import TYPE_CHECKING
 
+import structlog
+
 from proxy.model import Closing, Note, Reason, Reply
 from proxy.wire.answer import AsItCame, Changed, Whole
 from proxy.wire.framing import NO_BODY, Chunked, Malformed, Sized, keeps_alive, response_framing
@@ -35,6 +37,8 @@ _LENGTH = frozenset({b"content-length"})
 _NONE = frozenset[bytes]()
 # What nginx logs for a client that did not wait; no such answer exists.
 _CLIENT_CLOSED = 499
+
+_operations = structlog.get_logger()
 
 
 class Exchange:
@@ -62,7 +66,7 @@ class Exchange:
     _overtime: Overtime | None = None
     # Set by the step that comes before their first use.
     _forward: Forward
-    _answer_body: AnswerBody
+    _answer_body: AnswerBody | Sized
     _bodiless = False
     _resized = False
     _changes: Changes | None = None
@@ -83,10 +87,23 @@ class Exchange:
         self._wire.exchanges.add(self)
         if refused is None:
             judgement = self._wire.gate.judge(self.head, self._wire.clock())
-            self._hearing = Hearing(self._wire, self, judgement)
-            self._hearing.step()
+            # A plain request needs nothing, and is decided here.
+            try:
+                need = next(judgement)
+            except StopIteration as stop:
+                self.obey(stop.value)
+            except Exception as error:  # noqa: BLE001 - no verdict, no forward: whatever it was
+                self.undecided(error)
+            else:
+                self._hearing = Hearing(self._wire, self, judgement)
+                self._hearing.serve(need)
         else:
             self._reply(self._fault(refused))
+
+    def undecided(self, error: Exception) -> None:
+        """The judgement has failed: nothing goes on."""
+        _operations.error("judgement_failed", error=type(error).__name__)
+        self.failed(Reason.INTERNAL_ERROR)
 
     def arrived(self, limit: int) -> bytes:
         """What has come of the request's body: its content where that is whole, else nothing."""
@@ -259,26 +276,29 @@ class Exchange:
         self._changes = changes
         self._bodiless = framing is NO_BODY
         self._resized = transform is not None and (self._bodiless or not framing.done)
+        streams = head.fields.get(b"content-type", b"").lower().startswith(_EVENTS)
         if transform is None or framing.done:
-            self._answer_body = AsItCame(framing, chunks=not http10)
-            self._begin(rest, unsized=not isinstance(framing, Sized))
+            if isinstance(framing, Sized):
+                self._answer_body = framing
+                self._begin(head, rest, unsized=False, streams=streams)
+            else:
+                self._answer_body = AsItCame(framing, chunks=not http10)
+                self._begin(head, rest, unsized=True, streams=streams)
         elif transform.whole is None:
             self._answer_body = Changed(framing, transform, chunks=not http10)
-            self._begin(rest, unsized=True)
+            self._begin(head, rest, unsized=True, streams=streams)
         else:
             self._answer_body = Whole(framing, transform, transform.whole)
             self.content(rest)
 
-    def _begin(self, rest: bytes, *, unsized: bool) -> None:
+    def _begin(self, answer: ResponseHead, rest: bytes, *, unsized: bool, streams: bool) -> None:
         """Send the head of an answer, and what there is of its body in the same write."""
-        out = self._head(b"", unsized=unsized)
+        out = self._head(answer, b"", unsized=unsized)
         # Whether or not its head has left when a fault of the body is seen: the answer ends in the same way.
         self.begun = True
-        if self.answer is not None and self.answer.fields.get(b"content-type", b"").lower().startswith(
-            _EVENTS
-        ):
+        if streams:
             self.streams = True
-            self._wire.gate.opened(self._forward.opening, self.answer.status)
+            self._wire.gate.opened(self._forward.opening, answer.status)
             self.client.listen()
         if self._answer_body.done:
             self.client.send(out)
@@ -286,10 +306,9 @@ class Exchange:
         else:
             self.content(rest, out)
 
-    def _head(self, length: bytes, *, unsized: bool) -> bytes:
+    def _head(self, answer: ResponseHead, length: bytes, *, unsized: bool) -> bytes:
         """The head for the client; `length` is its Content-Length line where that is ours."""
-        answer, http10, changes = self.answer, self.head.http10, self._changes
-        assert answer is not None  # noqa: S101 - only an answer has a head
+        http10, changes = self.head.http10, self._changes
         added = self.client.ending(self, until_close=http10 and unsized) + length
         if unsized and not http10:
             added += b"Transfer-Encoding: chunked\r\n"
@@ -303,6 +322,13 @@ class Exchange:
             answer, self.head, self._forward.told + added + b"\r\n", dropping=dropping
         )
 
+    def _head_of(self, whole: bytes) -> bytes:
+        """The head of an answer that was collected: only now it is known how long it is."""
+        if self.answer is None:
+            return b""
+        self.begun = True
+        return self._head(self.answer, b"Content-Length: %d\r\n" % len(whole), unsized=False)
+
     def content(self, data: bytes, head: bytes = b"") -> None:
         """Answer body bytes have come; `head` leaves in the same write."""
         body = self._answer_body
@@ -315,16 +341,14 @@ class Exchange:
             self.failed(Reason.UPSTREAM_MALFORMED)
             return
         if body.done and not self.begun:
-            # All of it has come, and only now it is known how long it is.
-            head = self._head(b"Content-Length: %d\r\n" % len(out), unsized=False)
-            self.begun = True
+            head = self._head_of(out)
         self._bytes_out += len(out)
         if head:
             out = head + out
         if out:
             self.client.send(out)
         if body.done:
-            self._complete(surplus=surplus)
+            self._complete(surplus=bool(surplus))
         else:
             if self._overtime is None:
                 self._overtime = Overtime(self._wire, self)
@@ -375,7 +399,8 @@ class Exchange:
     def _closed(self, *, clean: bool) -> None:
         """Nothing more comes of an answer: its end, where that is how it ends."""
         try:
-            out = self._answer_body.closed() if clean else None
+            body = self._answer_body
+            out = body.closed() if clean and not isinstance(body, Sized) else None
         except Malformed:
             out = None
         if out is None:
@@ -383,8 +408,7 @@ class Exchange:
             return
         self._bytes_out += len(out)
         if not self.begun:
-            out = self._head(b"Content-Length: %d\r\n" % len(out), unsized=False) + out
-            self.begun = True
+            out = self._head_of(out) + out
         if out:
             self.client.send(out)
         self._complete(surplus=False)
@@ -436,7 +460,10 @@ class Exchange:
         if not self.begun:
             self.failed(Reason(note))
             return
-        last = self._answer_body.cut(b": %b\n\n" % note.encode()) if self.streams else None
+        body = self._answer_body
+        last = None
+        if self.streams and not isinstance(body, Sized):
+            last = body.cut(b": %b\n\n" % note.encode())
         if last is None:
             self._cut(note)
             return

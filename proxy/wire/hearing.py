@@ -10,8 +10,6 @@ import time
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-import structlog
-
 from proxy.model import Arrived, Reason, Time, Wait
 from proxy.wire.framing import Sized
 
@@ -21,8 +19,6 @@ if TYPE_CHECKING:
     from proxy.model import Judgement, Need
     from proxy.wire.exchange import Exchange
     from proxy.wire.listen import Wire
-
-_operations = structlog.get_logger()
 
 
 class Hearing:
@@ -47,12 +43,12 @@ class Hearing:
         except StopIteration as stop:
             self._exchange.obey(stop.value)
         except Exception as error:  # noqa: BLE001 - no verdict, no forward: whatever it was
-            _operations.error("judgement_failed", error=type(error).__name__)
-            self._exchange.failed(Reason.INTERNAL_ERROR)
+            self._exchange.undecided(error)
         else:
-            self._serve(need)
+            self.serve(need)
 
-    def _serve(self, need: Need) -> None:
+    def serve(self, need: Need) -> None:
+        """Give the gate what it needs, at once or as soon as it is there."""
         if isinstance(need, Time):
             self.step(self._wire.clock())
         elif isinstance(need, Wait):

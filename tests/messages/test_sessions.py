@@ -186,7 +186,7 @@ def _sse(uri: bytes) -> Any:
 
 
 async def endpoint(client: Client, credential: str) -> str:
-    await client.write(ask("GET", credential, "Accept: text/event-stream", target="/mcp"))
+    await client.write(ask("GET", credential, "Accept: text/event-stream", "Accept-Encoding: gzip"))
     await client.until(lambda: b"\n\n" in client.received.partition(b"\r\n\r\n")[2])
     found = re.search(rb"event: endpoint\ndata: (/mcp\?endpoint=[\w-]+)\n\n", client.received)
     assert found is not None
@@ -225,6 +225,21 @@ async def test_the_endpoint_of_a_stream_is_its_openers(uri: bytes, target: bytes
         b"/mcp?" + target.partition(b"?")[2],
     ]
     assert all(b"endpoint=" not in request.target for request in server.requests)
+
+
+async def test_an_upstream_that_is_told_the_public_host_may_name_it(tmp_path: Path) -> None:
+    async with (
+        upstream() as server,
+        keystile(tmp_path, server.url, **SETTINGS, upstream={"host": "preserve"}) as proxy,
+        proxy.client() as stream,
+        proxy.client() as client,
+    ):
+        server.fixed[b"/mcp"] = _sse(b"http://edge.test/messages/?session_id=abc")
+        path = await endpoint(stream, OPENER)
+        assert (await told(client, post(said("ping"), OPENER, target=path))).status == 200
+    assert server.requests[1].target == b"/messages/?session_id=abc"
+    # The event could not be found in a compressed stream.
+    assert server.requests[0].value(b"accept-encoding") == b"identity"
 
 
 async def test_an_endpoint_elsewhere_ends_the_stream(tmp_path: Path) -> None:
