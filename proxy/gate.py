@@ -18,7 +18,7 @@ from proxy.messages import Messages
 from proxy.model import Arrived, Caller, Deny, Forward, Note, Opening, Reason, Reply, RequestHead, Time
 from proxy.openings import Openings
 from proxy.refusals import Metadata, Refusals
-from proxy.wire import RequestLines, credential_lines, identity_lines
+from proxy.wire import RequestLines, credential_lines, identity_lines, together
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -92,7 +92,7 @@ class Gate:
         if not isinstance(settled, Deny):
             return settled
         opening = begun.opening
-        if opening.rpc == b"" and head.method == "POST":
+        if opening.rpc == b"" and opening.mcp is None and head.method == "POST":
             # Never waited for; but where the request is there, somebody is shown why it was refused.
             opening.rpc = identify((yield Arrived(_LONGEST_LOOK))) or b""
         return self._refuse(opening, settled)
@@ -151,9 +151,11 @@ class Gate:
         if isinstance(asked, Deny):
             return asked
         refused = None
-        if route.rate is not None or asked.entries or opening.mcp is not None:
+        if asked.waited:
             waited, now = True, (yield Time())
+        if route.rate is not None or any(entry.rate is not None for entry in asked.entries):
             refused = yield from self._paced(route, asked, caller, opening.client, now)
+            waited = True
         if refused is None and waited and isinstance(credential, Credential):
             refused = yield from self._withdrawn(credential)
         if refused is not None:
@@ -273,7 +275,7 @@ class Gate:
         unsaid = _NOTHING
         if self._pages.speaks(route):
             # What a page may read is decided here; a second answer to that would make none of the two.
-            dropping, unsaid = dropping | _ORIGIN, NAMES
+            dropping, unsaid = together(dropping, _ORIGIN), NAMES
         until = caller.identity.until if caller is not None and asked.is_open_ended else None
         outgoing = lines.head(head, added, dropping=dropping, target=asked.target)
         return Forward(outgoing, opening, unfit, told, asked.answer, until, unsaid)
@@ -283,7 +285,8 @@ class Gate:
         opening, trace, dropping = begun.opening, begun.trace, asked.dropping
         if not trace.own:
             # A tracestate without its traceparent belongs to no trace (W3C Trace Context 3.3).
-            dropping = dropping | _TRACESTATE if b"tracestate" in head.fields else dropping
+            if b"tracestate" in head.fields:
+                dropping = together(dropping, _TRACESTATE)
             trace = asked.trace or trace
             opening.trace_id = trace.id
         lines = b"X-Request-Id: %b\r\ntraceparent: %b\r\n%b%b"

@@ -27,7 +27,7 @@ from proxy.mcp import (
     media,
     sealed_endpoint,
 )
-from proxy.model import Body, Call, Deny, Reason
+from proxy.model import Arrived, Body, Call, Deny, Reason
 from proxy.openings import trace_of
 
 if TYPE_CHECKING:
@@ -62,16 +62,25 @@ _UNREAD = Deny(
 
 
 class Session(Struct, frozen=True, gc=False):
-    """The session that a request names, opened: the upstream's own id, or the URI that stands for it."""
+    """The session that a request names, opened: the upstream's own id, or the URI that stands for it.
+
+    Without a `digest` it names none.
+    """
 
     id: bytes | None = None
     target: bytes | None = None
     digest: str | None = None
 
-    @property
-    def is_own(self) -> bool:
-        """Whether there is one; only its own agent's seal opens it."""
-        return self.digest is not None
+
+class Heard(Struct, frozen=True, gc=False):
+    """What was read: whose session, which revision, the entries that decided, and what else messages tell."""
+
+    session: Session
+    modern: bool
+    entries: tuple[Route, ...] = ()
+    trace: Trace | None = None
+    listens: bool = False
+    waited: bool = False
 
 
 class Asked(Struct, frozen=True, gc=False):
@@ -79,7 +88,8 @@ class Asked(Struct, frozen=True, gc=False):
 
     `lines` are added to the head that goes upstream, `dropping` are left out of it, `target` stands in for
     its own. `answer` decides over what comes back. `entries` are those that decided, for their rates.
-    `trace` is the one that a message tells of. `is_open_ended`: its stream ends with the token.
+    `trace` is the one that a message tells of. `is_open_ended`: its stream ends with the token. `waited`: it
+    took a while to come.
     """
 
     answer: Answer
@@ -89,6 +99,7 @@ class Asked(Struct, frozen=True, gc=False):
     entries: tuple[Route, ...] = ()
     trace: Trace | None = None
     is_open_ended: bool = False
+    waited: bool = False
 
 
 _NO_SESSION = Session()
@@ -123,7 +134,7 @@ class Messages:
         answer = McpAnswer(self._answering[False], identity, head.method, head.target)
         return Asked(answer, is_open_ended=head.method == "GET")
 
-    def ask(  # noqa: PLR0911 - each is a refusal of its own
+    def ask(
         self, head: RequestHead, route: Route, caller: Caller | None, opening: Opening
     ) -> Generator[Need, Any, Asked | Deny]:
         """Judge what a request asks for: route, session, and every message of its body."""
@@ -140,47 +151,65 @@ class Messages:
                 return refused
             if operations is not None:
                 opening.mcp = Call(session=session.digest, protocol=_protocol(head))
-            return self._asked(head, route, caller, opening, session, modern=modern)
+            return self._asked(head, route, caller, opening, Heard(session, modern))
+        return (yield from self._hear(head, route, operations, caller, opening, session, modern=modern))
 
-        read = yield from self._read(head, operations, opening)
+    def _hear(
+        self,
+        head: RequestHead,
+        route: Route,
+        operations: Operations,
+        caller: Caller | None,
+        opening: Opening,
+        session: Session,
+        *,
+        modern: bool,
+    ) -> Generator[Need, Any, Asked | Deny]:
+        """Read the body, and judge what it says."""
+        unfit = media(head)
+        if unfit is not None:
+            return unfit
+        # Where all of it has come nothing is waited for, and it goes on without being collected.
+        body = yield Arrived(self._limit)
+        waited = not body
+        if waited:
+            body = yield Body(self._limit)
+        read = Deny(body) if isinstance(body, Reason) else self._read(head, body, operations, opening)
         if isinstance(read, Deny):
             return read
         opening.mcp = self._calls(read, session, _protocol(head))
-        entries: list[Route] = []
+        entries = self._judged(read, route, caller, session, opening)
+        if isinstance(entries, Deny):
+            return entries
+        told, listens = read.messages[0].traceparent, False
         for message in read.messages:
-            refused = self._judged(message, route, operations, caller, session, entries)
-            if refused is not None:
-                opening.rpc = _answered(message)
-                return refused
-        return self._asked(head, route, caller, opening, session, modern=modern, read=read, entries=entries)
+            listens = listens or message.method == _LISTEN
+        trace = None if told is None else trace_of(told.encode())
+        heard = Heard(session, modern, entries, trace, listens, waited)
+        return self._asked(head, route, caller, opening, heard)
 
     def _session(
         self, head: RequestHead, route: Route, caller: Caller | None, *, modern: bool
     ) -> Session | Deny:
         """Open what names a session, on every route: no id that is not sealed reaches the upstream."""
         identity = None if caller is None else caller.identity
+        if head.method == "POST" and route.mcp is not None and route.transport != "streamable":
+            endpoint = sealed_endpoint(head.target)
+            if endpoint is not None:
+                found = self._seals.open("endpoint", endpoint, identity)
+                return _FOREIGN if found is None else Session(None, found, digest(endpoint))
+            if route.transport == "sse":
+                return _FOREIGN
         sealed = head.fields.get(b"mcp-session-id")
-        if sealed is not None and not modern:  # 2026-07-28 knows no sessions: the header is ignored
-            found = self._seals.open("session", sealed, identity)
-            return _FOREIGN if found is None else Session(found, None, digest(sealed))
-        if route.mcp is None or route.transport == "streamable" or head.method != "POST":
+        if sealed is None or modern:  # 2026-07-28 knows no sessions: the header is ignored
             return _NO_SESSION
-        endpoint = sealed_endpoint(head.target)
-        if endpoint is not None:
-            found = self._seals.open("endpoint", endpoint, identity)
-            return _FOREIGN if found is None else Session(None, found, digest(endpoint))
-        return _FOREIGN if route.transport == "sse" else _NO_SESSION
+        found = self._seals.open("session", sealed, identity)
+        return _FOREIGN if found is None else Session(found, None, digest(sealed))
 
     def _read(
-        self, head: RequestHead, operations: Operations, opening: Opening
-    ) -> Generator[Need, Any, Reading | Deny]:
-        """Read the body, in the one way that every reader reads it."""
-        unfit = media(head)
-        if unfit is not None:
-            return unfit
-        body = yield Body(self._limit)
-        if isinstance(body, Reason):
-            return Deny(body)
+        self, head: RequestHead, body: bytes, operations: Operations, opening: Opening
+    ) -> Reading | Deny:
+        """Read a body in the one way that every reader reads it."""
         names = operations.arguments | self._logged
         reader = self._readers.get(names)
         if reader is None:
@@ -193,19 +222,31 @@ class Messages:
         return read
 
     def _judged(
+        self, read: Reading, route: Route, caller: Caller | None, session: Session, opening: Opening
+    ) -> tuple[Route, ...] | Deny:
+        """Judge every message; return the entries that decided."""
+        entries: list[Route] = []
+        for message in read.messages:
+            refused = self._refused(message, route, caller, session, entries)
+            if refused is not None:
+                opening.rpc = _answered(message)
+                return refused
+        return tuple(entries)
+
+    def _refused(
         self,
         message: Message,
         route: Route,
-        operations: Operations,
         caller: Caller | None,
         session: Session,
         entries: list[Route],
     ) -> Deny | None:
         """Judge one message; what decided over it is added to `entries`."""
-        if (message.method is None or message.method == _CANCELLED) and not session.is_own:
+        if (message.method is None or message.method == _CANCELLED) and session.digest is None:
             return Deny(Reason.SESSION_FOREIGN, "what belongs to a session needs the session", caller=caller)
-        if not message.operations and caller is not None:
-            return judge(route, caller)
+        operations = route.mcp
+        if operations is None or not message.operations:
+            return None if caller is None else judge(route, caller)
         for operation in message.operations:
             judged = operations.judge(operation, caller)
             if isinstance(judged, Deny):
@@ -215,49 +256,36 @@ class Messages:
         return None
 
     def _asked(
-        self,
-        head: RequestHead,
-        route: Route,
-        caller: Caller | None,
-        opening: Opening,
-        session: Session,
-        *,
-        modern: bool,
-        read: Reading | None = None,
-        entries: tuple[Route, ...] | list[Route] = (),
+        self, head: RequestHead, route: Route, caller: Caller | None, opening: Opening, heard: Heard
     ) -> Asked:
-        operations = route.mcp
+        """Put together what the verdict needs, and what the log is to say."""
+        operations, session, entries = route.mcp, heard.session, heard.entries
         identity = None if caller is None else caller.identity
         lines = b"" if session.id is None else b"Mcp-Session-Id: %b\r\n" % session.id
-        dropping = _NOTHING
-        usable, opened = None, None
-        speaks_sse = operations is not None and route.transport != "streamable"
+        dropping, usable, opened, speaks_sse = _NOTHING, None, None, False
         if operations is not None:
+            speaks_sse = route.transport != "streamable"
             opened = partial(_note_session, opening)
             if operations.filters:
                 usable = partial(operations.usable, caller=caller)
                 lines, dropping = lines + _PLAIN, _PARTS
             elif speaks_sse and head.method == "GET":
                 lines, dropping = lines + _PLAIN, _ENCODINGS
-        trace, listens = None, False
-        if read is not None:
-            told = read.messages[0].traceparent
-            trace = None if told is None else trace_of(told.encode())
-            listens = any(message.method == _LISTEN for message in read.messages)
-        if entries:
-            opening.entry = " ".join(dict.fromkeys(entry.name for entry in entries))
-            needed = [scope for entry in entries for scope in entry.required]
-            opening.required = tuple(dict.fromkeys((*opening.required, *needed)))
+        if len(entries) == 1:
+            opening.entry, opening.required = entries[0].name, entries[0].required
+        elif entries:
+            opening.entry = ", ".join(dict.fromkeys(entry.name for entry in entries))
+            opening.required = tuple(dict.fromkeys(scope for entry in entries for scope in entry.required))
         answering = self._answering[speaks_sse]
-        answer = McpAnswer(answering, identity, head.method, head.target, usable, modern, opened)
         return Asked(
-            answer,
+            McpAnswer(answering, identity, head.method, head.target, usable, heard.modern, opened),
             lines,
             dropping,
             session.target,
-            tuple(entry for entry in entries if entry.rate is not None),
-            trace,
-            head.method == "GET" or listens,
+            entries,
+            heard.trace,
+            heard.listens or head.method == "GET",
+            heard.waited,
         )
 
     def _calls(self, read: Reading, session: Session, protocol: str | None) -> Call | tuple[Call, ...]:

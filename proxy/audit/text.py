@@ -47,6 +47,11 @@ def calls(mcp: Call | tuple[Call, ...] | None) -> tuple[Call | tuple[Call, ...] 
 
 
 def _call(call: Call) -> tuple[Call, bool]:
+    # Almost always one look at all its values together finds nothing to do.
+    if call.resource is None and not call.arguments:
+        seen = f"{call.method}{call.tool}{call.prompt}{call.session}{call.protocol}{call.client}"
+        if len(seen) <= CAP and seen.isascii():
+            return call, False
     changed: dict[str, object] = {}
     cut = False
     for name in _TEXTS:

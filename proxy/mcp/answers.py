@@ -8,6 +8,7 @@ the transport before it, name a session: neither leaves as it came.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -107,12 +108,12 @@ class McpAnswer(Struct, frozen=True, gc=False):
             return None
         if usable is not None and (status == _PARTIAL or b"content-range" in fields):
             return Reason.UPSTREAM_MALFORMED
-        # Clients look for these words anywhere in the line.
-        media = fields.get(b"content-type", b"").lower()
-        streams, whole = b"event-stream" in media, b"json" in media and usable is not None
+        streams, whole, readable = _nature(fields.get(b"content-type", b""))
+        whole = whole and usable is not None
         if not streams and not whole:
             return None
-        if (streams and whole) or b"content-type" in repeated or not _is_plain(media, fields):
+        coding = fields.get(b"content-encoding", b"identity").lower()
+        if (streams and whole) or b"content-type" in repeated or not readable or coding != b"identity":
             return Reason.UPSTREAM_MALFORMED
         if usable is not None and whole:
             return _Document(self.answering.limit, usable, modern=self.modern)
@@ -184,10 +185,16 @@ class _Stream:
         return None if new is None else event.with_data(new)
 
 
-def _is_plain(media: bytes, fields: Mapping[bytes, bytes]) -> bool:
-    """Tell whether content is in UTF-8, and not compressed."""
+# Servers say few of them, again and again.
+@lru_cache(maxsize=64)
+def _nature(media: bytes) -> tuple[bool, bool, bool]:
+    """Tell whether a Content-Type is of events, is of JSON, and may be in UTF-8.
+
+    Clients look for the first two anywhere in the line.
+    """
+    media = media.lower()
     parameters = media.translate(None, b' \t"').split(b";")[1:]
     charsets = {
         value for name, _, value in (part.partition(b"=") for part in parameters) if name == b"charset"
     }
-    return charsets <= _UTF_8 and fields.get(b"content-encoding", b"identity").lower() == b"identity"
+    return b"event-stream" in media, b"json" in media, charsets <= _UTF_8

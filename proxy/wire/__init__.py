@@ -7,7 +7,7 @@ asks the `Gatekeeper` of `proxy.model`, carries the verdict out, and reports how
 
 from proxy.wire.exchange import Exchange
 from proxy.wire.forwarded import Forwarding
-from proxy.wire.headers import RequestLines, credential_lines, identity_lines
+from proxy.wire.headers import RequestLines, credential_lines, identity_lines, together
 from proxy.wire.listen import Wire
 
-__all__ = ["Exchange", "Forwarding", "RequestLines", "Wire", "credential_lines", "identity_lines"]
+__all__ = ["Exchange", "Forwarding", "RequestLines", "Wire", "credential_lines", "identity_lines", "together"]

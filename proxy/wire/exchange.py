@@ -15,7 +15,7 @@ import structlog
 from proxy.model import Closing, Note, Reason, Reply
 from proxy.wire.answer import AsItCame, Changed, Whole
 from proxy.wire.framing import NO_BODY, Chunked, Malformed, Sized, keeps_alive, response_framing
-from proxy.wire.headers import render_reply
+from proxy.wire.headers import LENGTH, render_reply, together
 from proxy.wire.hearing import Hearing
 from proxy.wire.overtime import Overtime
 
@@ -33,7 +33,6 @@ _REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 _CONTINUE_STATUS = 100
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _EVENTS = b"text/event-stream"
-_LENGTH = frozenset({b"content-length"})
 _NONE = frozenset[bytes]()
 # What nginx logs for a client that did not wait; no such answer exists.
 _CLIENT_CLOSED = 499
@@ -315,9 +314,9 @@ class Exchange:
         dropping = self._forward.dropping
         if changes is not None:
             added += changes.lines
-            dropping |= changes.dropping
+            dropping = together(dropping, changes.dropping)
         if self._resized:
-            dropping |= _LENGTH
+            dropping = together(dropping, LENGTH)
         return self._wire.response_lines.head(
             answer, self.head, self._forward.told + added + b"\r\n", dropping=dropping
         )

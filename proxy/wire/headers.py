@@ -52,6 +52,15 @@ _PLAIN_CONNECTION = frozenset({b"keep-alive", b"close", b"Keep-Alive", b"Close"}
 _LOCATIONS = frozenset({b"location", b"content-location"})
 
 
+LENGTH = frozenset({b"content-length"})
+
+
+@lru_cache(maxsize=256)
+def together(one: frozenset[bytes], other: frozenset[bytes]) -> frozenset[bytes]:
+    """Both sets of header names as one; there are few, and each is made once."""
+    return one | other
+
+
 def encoded(value: str) -> str:
     """`value` in visible ASCII, so that no two values look alike in a header (design section 9).
 
@@ -111,6 +120,21 @@ class _Fate(dict[bytes, int]):
         return fate
 
 
+class _Fates(dict[frozenset[bytes], _Fate]):
+    """Names that are left out besides the usual ones → the fate of every name. There are few such sets."""
+
+    def __init__(
+        self, dropped: frozenset[bytes], families: tuple[bytes, ...], changed: frozenset[bytes] = frozenset()
+    ) -> None:
+        super().__init__()
+        self._usual = dropped, families, changed
+
+    def __missing__(self, besides: frozenset[bytes]) -> _Fate:
+        dropped, families, changed = self._usual
+        fate = self[besides] = _Fate(dropped | besides, families, changed)
+        return fate
+
+
 class RequestLines:
     """Builds the head that goes to the upstream.
 
@@ -121,7 +145,7 @@ class RequestLines:
     def __init__(self, config: Config, *, keeps: frozenset[bytes] = frozenset()) -> None:
         written = [*config.identity_headers, *config.upstream.headers]
         said = frozenset(name.encode().lower().translate(_SPELLINGS) for name in written)
-        self._fate = _Fate((_HOP_BY_HOP | _OURS | said) - keeps, _FAMILIES)
+        self._fates = _Fates((_HOP_BY_HOP | _OURS | said) - keeps, _FAMILIES)
         rewritten = f"Host: {config.upstream.authority}\r\n".encode()
         self._host = rewritten if config.upstream.host_policy == "rewrite" else None
 
@@ -135,15 +159,15 @@ class RequestLines:
     ) -> bytes:
         """Request line and header lines for `head`, `added` (lines, each ending in CRLF) last.
 
-        `dropping` names further lower-cased headers to leave out; `target` stands in for the head's own.
+        `dropping` names further lower-cased headers to leave out, never such as a client chose; `target`
+        stands in for the head's own.
         """
-        fate = self._fate
+        fate = self._fates[dropping]
         lines = head.lines
         named = head.fields.get(b"connection")
         if named is not None and named not in _PLAIN_CONNECTION:
-            dropping |= named_by_connection(named)
-        if dropping:
-            lines = tuple(line for line in lines if line[0].lower() not in dropping)
+            leaving = named_by_connection(named)
+            lines = tuple(line for line in lines if line[0].lower() not in leaving)
         kept = b"".join([b"%b: %b\r\n" % line for line in lines if fate[line[0]] is _KEEP])
         host = self._host or b"Host: %b\r\n" % head.host
         return b"%b %b HTTP/1.1\r\n%b%b%b" % (
@@ -160,7 +184,7 @@ class ResponseLines:
 
     def __init__(self, config: Config) -> None:
         # Proofs end here, and so does what an upstream may think of them (RFC 9449 section 8).
-        self._fate = _Fate(_HOP_BY_HOP | {b"dpop-nonce"}, (), _LOCATIONS)
+        self._fates = _Fates(_HOP_BY_HOP | {b"dpop-nonce"}, (), _LOCATIONS)
         upstream = config.upstream
         self._private = re.compile(
             rb"(?:https?:)?//%b(?=[/?#]|$)" % re.escape(upstream.authority.encode()), re.IGNORECASE
@@ -177,18 +201,17 @@ class ResponseLines:
     ) -> bytes:
         """Status line and header lines of `response`, `added` (lines, each ending in CRLF) last.
 
-        `dropping` names further lower-cased headers to leave out.
+        `dropping` names further lower-cased headers to leave out, never such as an upstream chose.
         """
-        fate = self._fate
+        if b"content-length" in response.fields and (response.status == _NO_CONTENT or response.status < _OK):
+            dropping = together(dropping, LENGTH)  # RFC 9110 8.6
+        fate = self._fates[dropping]
         lines = response.lines
         named = response.fields.get(b"connection")
         if named is not None and named not in _PLAIN_CONNECTION:
             # Without its length the answer would run into the next one.
-            dropping |= named_by_connection(named) - {b"content-length"}
-        if b"content-length" in response.fields and (response.status == _NO_CONTENT or response.status < _OK):
-            dropping |= {b"content-length"}  # RFC 9110 8.6
-        if dropping:
-            lines = tuple(line for line in lines if line[0].lower() not in dropping)
+            leaving = named_by_connection(named) - LENGTH
+            lines = tuple(line for line in lines if line[0].lower() not in leaving)
         kept = b"".join(
             [
                 b"%b: %b\r\n" % (line if fate[line[0]] is _KEEP else self._published(line, request))

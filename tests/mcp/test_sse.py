@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -229,9 +231,13 @@ def test_other_data_changes_nothing_else(pieces: list[bytes], text: str) -> None
             again = Events(LIMIT).cut(event.with_data(data))
             assert again is not None
             assert dispatched(again) == [(event.name, data)]
-            assert event.with_data(event.data).replace(b"data: ", b"").replace(b"data:", b"").replace(
-                b"data", b""
-            ) == event.raw.replace(b"data: ", b"").replace(b"data:", b"").replace(b"data", b"")
+            assert bare(event.with_data(event.data)) == bare(event.raw)
+
+
+def bare(event: bytes) -> bytes:
+    """An event without its data fields' names; which line end each data line had is nobody's to keep."""
+    event = re.sub(rb"\r\n?", b"\n", event)
+    return event.replace(b"data: ", b"").replace(b"data:", b"").replace(b"data", b"")
 
 
 def test_a_long_event_in_many_pieces_is_not_read_again_and_again() -> None:
