@@ -153,7 +153,7 @@ class Gate:
         refused = None
         if asked.waited:
             waited, now = True, (yield Time())
-        if route.rate is not None or any(entry.rate is not None for entry in asked.entries):
+        if route.rate is not None or asked.entries:
             refused = yield from self._paced(route, asked, caller, opening.client, now)
             waited = True
         if refused is None and waited and isinstance(credential, Credential):

@@ -53,6 +53,7 @@ _NOTHING = frozenset[bytes]()
 # What acts upon a session without naming anything that an entry could be about.
 _CANCELLED = "notifications/cancelled"
 _LISTEN = "subscriptions/listen"
+_INITIALIZE = "initialize"
 
 _FOREIGN = Deny(Reason.SESSION_FOREIGN, "the session is none that this agent opened here")
 _UNREAD = Deny(
@@ -80,6 +81,7 @@ class Heard(Struct, frozen=True, gc=False):
     entries: tuple[Route, ...] = ()
     trace: Trace | None = None
     listens: bool = False
+    opens: bool = False
     waited: bool = False
 
 
@@ -87,7 +89,7 @@ class Asked(Struct, frozen=True, gc=False):
     """What the verdict needs to know of the MCP step.
 
     `lines` are added to the head that goes upstream, `dropping` are left out of it, `target` stands in for
-    its own. `answer` decides over what comes back. `entries` are those that decided, for their rates.
+    its own. `answer` decides over what comes back. `entries` are those that decided, where any has a rate.
     `trace` is the one that a message tells of. `is_open_ended`: its stream ends with the token. `waited`: it
     took a while to come.
     """
@@ -149,8 +151,9 @@ class Messages:
             refused = None if caller is None else judge(route, caller)
             if refused is not None:
                 return refused
-            if operations is not None:
-                opening.mcp = Call(session=session.digest, protocol=_protocol(head))
+            protocol = _protocol(head)
+            if operations is not None and (session.digest is not None or protocol is not None):
+                opening.mcp = Call(session=session.digest, protocol=protocol)
             return self._asked(head, route, caller, opening, Heard(session, modern))
         return (yield from self._hear(head, route, operations, caller, opening, session, modern=modern))
 
@@ -181,11 +184,9 @@ class Messages:
         entries = self._judged(read, route, caller, session, opening)
         if isinstance(entries, Deny):
             return entries
-        told, listens = read.messages[0].traceparent, False
-        for message in read.messages:
-            listens = listens or message.method == _LISTEN
+        told, methods = read.messages[0].traceparent, [message.method for message in read.messages]
         trace = None if told is None else trace_of(told.encode())
-        heard = Heard(session, modern, entries, trace, listens, waited)
+        heard = Heard(session, modern, entries, trace, _LISTEN in methods, _INITIALIZE in methods, waited)
         return self._asked(head, route, caller, opening, heard)
 
     def _session(
@@ -265,7 +266,7 @@ class Messages:
         dropping, usable, opened, speaks_sse = _NOTHING, None, None, False
         if operations is not None:
             speaks_sse = route.transport != "streamable"
-            opened = partial(_note_session, opening)
+            opened = partial(_note_session, opening) if heard.opens else None
             if operations.filters:
                 usable = partial(operations.usable, caller=caller)
                 lines, dropping = lines + _PLAIN, _PARTS
@@ -282,31 +283,34 @@ class Messages:
             lines,
             dropping,
             session.target,
-            entries,
+            entries if operations is not None and operations.paces else (),
             heard.trace,
             heard.listens or head.method == "GET",
             heard.waited,
         )
 
     def _calls(self, read: Reading, session: Session, protocol: str | None) -> Call | tuple[Call, ...]:
+        if not read.batch and len(read.messages[0].operations) == 1:
+            message = read.messages[0]
+            return self._call(message.operations[0], message, session, protocol)
         calls = [
             self._call(operation, message, session, protocol)
             for message in read.messages
             for operation in message.operations or (None,)
         ]
-        return calls[0] if len(calls) == 1 and not read.batch else tuple(calls)
+        return tuple(calls) if read.batch or len(calls) > 1 else calls[0]
 
     def _call(
         self, operation: Operation | None, message: Message, session: Session, protocol: str | None
     ) -> Call:
-        if operation is None or operation.kind is None:
-            tool = resource = prompt = None
-        else:
-            name = operation.name
-            tool = name if operation.kind == "tool" else None
-            prompt = name if operation.kind == "prompt" else None
-            resource = None if tool is not None or prompt is not None else name
-        arguments = None
+        tool = resource = prompt = arguments = None
+        if operation is not None and operation.kind is not None:
+            if operation.kind == "tool":
+                tool = operation.name
+            elif operation.kind == "prompt":
+                prompt = operation.name
+            else:
+                resource = operation.name
         if self._logged and operation is not None:
             arguments = {key: value for key, value in operation.arguments.items() if key in self._logged}
         return Call(

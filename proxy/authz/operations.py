@@ -94,7 +94,8 @@ class Operations:
     """What may be asked of the MCP server behind one rule, and by whom.
 
     `issuers` and `hierarchy` are the configuration's `issuers` and `scopes`. `arguments` names the arguments
-    that entries read. `filters` says that there are entries, so that lists are filtered by `usable`.
+    that entries read. `filters` says that there are entries, so that lists are filtered by `usable`, and
+    `paces` that one of them has a rate.
     """
 
     def __init__(self, rule: Rule, issuers: Sequence[Issuer], hierarchy: Mapping[str, Iterable[str]]) -> None:
@@ -113,6 +114,7 @@ class Operations:
         self._memo: dict[tuple[str, Kind | None, str], tuple[_Entry, ...] | Deny] = {}
         self.arguments = frozenset(name for entry in entries or () for name in entry.arguments)
         self.filters = entries is not None
+        self.paces = any(entry.rate is not None for entry in entries or ())
 
     def judge(self, operation: Operation, caller: Caller | None) -> Admitted | Deny:
         """Say whether `caller` may perform an operation; None came without a token to a public rule.
@@ -126,7 +128,7 @@ class Operations:
         if operation.method == _COMPLETION:
             decides = next((one for one in found if _meets(one, caller)), found[0] if found else None)
         else:
-            decides = next((one for one in found if one.selectors.hold(operation.arguments)), None)
+            decides = _chosen(found, operation.arguments)
         if decides is None:
             return self._without_entry(operation, caller)
         refused = None if caller is None else judge(decides.route, caller)
@@ -214,6 +216,13 @@ def _of_entry(
         barred=barred({*scopes, *(scope for choice in choices for scope in choice)}, issuers, hierarchy),
         rate=paced(entry.rate, f"{told_name(rule)} {name}"),
     )
+
+
+def _chosen(entries: tuple[_Entry, ...], arguments: Mapping[str, object]) -> _Entry | None:
+    for entry in entries:  # every call passes here, and a generator costs more than the choice
+        if not entry.selectors.arguments or entry.selectors.hold(arguments):
+            return entry
+    return None
 
 
 def _meets(entry: _Entry, caller: Caller | None) -> bool:

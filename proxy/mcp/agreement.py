@@ -30,7 +30,10 @@ _CODED = Deny(Reason.MEDIA_TYPE_REFUSED, "the body has a content coding")
 def media(head: RequestHead) -> Deny | None:
     """Return why a body cannot be read: it is not JSON in UTF-8 (RFC 8259 section 8.1) as it stands."""
     fields = head.fields
-    if b"content-type" in head.repeated or _MEDIA.fullmatch(fields.get(b"content-type", b"")) is None:
+    said = fields.get(b"content-type", b"")
+    if said != b"application/json" and _MEDIA.fullmatch(said) is None:
+        return _NO_JSON
+    if b"content-type" in head.repeated:
         return _NO_JSON
     if fields.get(b"content-encoding", b"identity").lower() != b"identity":
         return _CODED
@@ -45,9 +48,9 @@ def is_modern(head: RequestHead) -> bool:
 
 def disagreement(head: RequestHead, reading: Reading) -> Deny | None:
     """Return what of the headers is not what the body says; None where they agree."""
+    fields = head.fields
     if head.repeated and not head.repeated.isdisjoint(_ONCE):
         return _TWICE
-    fields = head.fields
     version = fields.get(b"mcp-protocol-version")
     method, name = fields.get(b"mcp-method"), fields.get(b"mcp-name")
     if version is None and method is None and name is None:

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from proxy.mcp.careful import DEEPEST
-from proxy.mcp.message import CLIENT, NAMED, UNSOUND, VERSION, Message
+from proxy.mcp.message import CLIENT, NAMED, VERSION, Message
 from proxy.model import Operation
 
 if TYPE_CHECKING:
@@ -33,18 +33,18 @@ _ARGUMENTS_MEMBER = len('"arguments":,')
 _META_MEMBER = len('"_meta":,')
 
 
-class _Message(Struct, gc=False):
-    jsonrpc: str
-    method: str
-    id: Raw | UnsetType = UNSET
-    params: Raw | UnsetType = UNSET
-
-
 class _Params(Struct, gc=False):
     name: str | UnsetType = UNSET
     uri: str | UnsetType = UNSET
     arguments: Raw | UnsetType = UNSET
     meta: Raw | UnsetType = msgspec.field(default=UNSET, name="_meta")
+
+
+class _Message(Struct, gc=False):
+    jsonrpc: str
+    method: str
+    id: Raw | UnsetType = UNSET
+    params: _Params | UnsetType = UNSET
 
 
 class _Meta(Struct, gc=False):
@@ -68,7 +68,6 @@ class _Said(Struct, frozen=True, gc=False):
 _NOTHING: Mapping[str, Any] = {}
 _UNSAID = _Said()
 _message = msgspec.json.Decoder(_Message).decode
-_params = msgspec.json.Decoder(_Params).decode
 _meta = msgspec.json.Decoder(_Meta).decode
 _client = msgspec.json.Decoder(_Client).decode
 
@@ -101,37 +100,24 @@ class Quick:
 
     def _read(self, body: bytes) -> Message | None:
         top = _message(body)
-        method, id_, params = top.method, top.id, top.params
+        method, number, params = top.method, None, top.params
         length = _TOP + len(method)
-        number = None
-        if id_ is not UNSET:
-            number = bytes(id_)
+        if top.id is not UNSET:
+            number = bytes(top.id)
             length += _ID_MEMBER + len(number)
-            if _ID.fullmatch(number) is None:
-                return None
         if params is not UNSET:
-            length += _PARAMS_MEMBER + len(params)
-        if length != len(body) or top.jsonrpc != "2.0" or UNSOUND.search(method) is not None:
+            length += _PARAMS_MEMBER + _length(params)
+        # Printable, and ASCII as the whole body is: no character that no name has.
+        if length != len(body) or top.jsonrpc != "2.0" or not method.isprintable():
             return None
-        if params is UNSET:
-            return None if method in NAMED else Message(method, number, (Operation(method),))
-        return self._asked(method, number, params)
+        if number is not None and _ID.fullmatch(number) is None:
+            return None
+        if params is not UNSET:
+            return self._asked(method, number, params)
+        return None if method in NAMED else Message(method, number, (Operation(method),))
 
-    def _asked(self, method: str, number: bytes | None, raw: Raw) -> Message | None:
-        params = _params(raw)
-        name, uri, arguments, meta = params.name, params.uri, params.arguments, params.meta
-        length = _BRACES
-        if name is not UNSET:
-            length += _TEXT_MEMBER + len(name)
-        if uri is not UNSET:
-            length += _URI_MEMBER + len(uri)
-        if arguments is not UNSET:
-            length += _ARGUMENTS_MEMBER + len(arguments)
-        if meta is not UNSET:
-            length += _META_MEMBER + len(meta)
-        # The first member has no comma before it.
-        if length - (length > _BRACES) != len(raw):
-            return None
+    def _asked(self, method: str, number: bytes | None, params: _Params) -> Message | None:
+        arguments, meta = params.arguments, params.meta
         said = _UNSAID if meta is UNSET else _said(bytes(meta))
         named = NAMED.get(method)
         if said is None:
@@ -139,9 +125,9 @@ class Quick:
         if named is None:
             return None if arguments is not UNSET else _built(Operation(method), number, None, said)
         kind, key = named
-        target = name if key == "name" else uri
+        target = params.name if key == "name" else params.uri
         found = _NOTHING if arguments is UNSET else self._chosen(bytes(arguments))
-        if target is UNSET or found is None or UNSOUND.search(target) is not None:
+        if target is UNSET or found is None or not target.isprintable():
             return None
         return _built(Operation(method, kind, target, found), number, target, said)
 
@@ -157,6 +143,21 @@ class Quick:
         values = self._arguments(raw)
         found = {name: getattr(values, field) for name, field, _ in self._keys}
         return {name: value for name, value in found.items() if value is not UNSET}
+
+
+def _length(params: _Params) -> int:
+    """Return how long the members of `params` are in their shortest spelling."""
+    length = _BRACES
+    if params.name is not UNSET:
+        length += _TEXT_MEMBER + len(params.name)
+    if params.uri is not UNSET:
+        length += _URI_MEMBER + len(params.uri)
+    if params.arguments is not UNSET:
+        length += _ARGUMENTS_MEMBER + len(params.arguments)
+    if params.meta is not UNSET:
+        length += _META_MEMBER + len(params.meta)
+    # The first member has no comma before it.
+    return length - (length > _BRACES)
 
 
 def _built(operation: Operation, number: bytes | None, named: str | None, said: _Said) -> Message:

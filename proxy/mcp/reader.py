@@ -32,6 +32,8 @@ _AS_SAID = ("name", "uri", "taskId")
 _REFERRED: Mapping[object, tuple[Kind, str]] = MappingProxyType(
     {"ref/prompt": ("prompt", "name"), "ref/resource": ("template", "uri")}
 )
+# Gone from 2026-07-28: where no resource is named, that is for an entry or for the upstream to answer.
+_ONCE_NAMED = frozenset({"resources/subscribe", "resources/unsubscribe"})
 _TASKS = "tasks/"
 _TASK = "tasks/get"
 
@@ -173,7 +175,7 @@ def _message(outline: Outline) -> Message:
 
 def _operations(method: str, params: dict[str, Any]) -> Iterator[Operation]:
     named = NAMED.get(method)
-    if named is not None:
+    if named is not None and (method not in _ONCE_NAMED or "uri" in params):
         kind, key = named
         yield Operation(method, kind, _text(params.get(key), key), params.get("arguments", {}))
     elif method == "completion/complete":

@@ -287,6 +287,13 @@ class Exchange:
             self._answer_body = Changed(framing, transform, chunks=not http10)
             self._begin(head, rest, unsized=True, streams=streams)
         else:
+            # What has come whole, and goes on unchanged, keeps its length.
+            if isinstance(framing, Sized) and framing.left == len(rest) <= transform.whole:
+                new = transform.feed(rest)
+                if new is rest:
+                    self._answer_body, self._resized = framing, False
+                    self._begin(head, rest, unsized=False, streams=streams)
+                    return
             self._answer_body = Whole(framing, transform, transform.whole)
             self.content(rest)
 

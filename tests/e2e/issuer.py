@@ -16,12 +16,15 @@ if TYPE_CHECKING:
 
 CLIENT_ID = "research-agent"
 CLIENT_SECRET = "known to the issuer and to the agent"
+# Nobody listens there: a client reads its code from where it is sent.
+REDIRECT = "http://127.0.0.1:9/callback"
 
 
 @contextlib.contextmanager
 def oidc_provider(node: str, folder: Path, resources: Mapping[str, str], scope: str) -> Iterator[str]:
     """Run an issuer that knows these resources, each with its algorithm; return its URL."""
-    settings = {"resources": resources, "scope": scope, "client": {"id": CLIENT_ID, "secret": CLIENT_SECRET}}
+    client = {"id": CLIENT_ID, "secret": CLIENT_SECRET, "redirect": REDIRECT}
+    settings = {"resources": resources, "scope": scope, "client": client}
     command = [node, Path(__file__).with_name("oidc_provider.mjs"), json.dumps(settings)]
     with program(command, folder) as running:
         yield running.says(r"^(http://127\.0\.0\.1:\d+)$")

@@ -1,9 +1,13 @@
-"""An MCP server as its author would write it: the Python SDK over streamable HTTP, without a word on tokens.
+"""An MCP server as its author would write it: the Python SDK, without a word on tokens.
 
-Run as a program: `python memory_server.py`. It picks a free port, which the SDK's own web server prints.
+Run as a program: `python memory_server.py [sse | json]`. It picks a free port, which the SDK's own web server prints.
+It speaks streamable HTTP and answers with streams of events; with "json" it answers in JSON, with "sse" it
+speaks the transport of 2024-11-05 instead.
 """
 
 from __future__ import annotations
+
+import sys
 
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context  # noqa: TC002 - the SDK reads the annotation when it runs
@@ -32,4 +36,7 @@ def request_headers(context: Context) -> list[tuple[str, str]]:
 
 
 if __name__ == "__main__":
-    server.run("streamable-http", host="127.0.0.1", port=0)
+    if "sse" in sys.argv:
+        server.run("sse", host="127.0.0.1", port=0)
+    else:
+        server.run("streamable-http", host="127.0.0.1", port=0, json_response="json" in sys.argv)

@@ -3,7 +3,8 @@
 // Prints its issuer URL as the first line of its output once it answers. Its argument is one JSON object:
 //   resources: resource indicator (RFC 8707) -> algorithm that its access tokens are signed with
 //   scope:     the scopes that every resource knows, separated by spaces
-//   client:    {id, secret} of the one client, which has the client credentials grant
+//   client:    {id, secret} of the one client, which has the client credentials grant; with a `redirect` URI it
+//              has the authorization code grant too, and whoever it sends here is logged in and agrees at once
 //   port:      where to listen; any free one where absent
 // Its keys change as rotating.mjs says.
 
@@ -21,6 +22,8 @@ const KEYS = {
   RS256: ["rsa", { modulusLength: 2048 }],
 };
 
+const PERSON = "a person";
+
 const generate = (kid) =>
   Object.entries(KEYS).map(([alg, kind]) => {
     const { privateKey } = generateKeyPairSync(...kind);
@@ -35,9 +38,9 @@ function handle(issuer, keys) {
       {
         client_id: client.id,
         client_secret: client.secret,
-        grant_types: ["client_credentials"],
-        redirect_uris: [],
-        response_types: [],
+        grant_types: ["client_credentials", ...(client.redirect ? ["authorization_code"] : [])],
+        redirect_uris: client.redirect ? [client.redirect] : [],
+        response_types: client.redirect ? ["code"] : [],
         scope,
       },
     ],
@@ -53,6 +56,15 @@ function handle(issuer, keys) {
         },
       },
     },
+  });
+  provider.use(async (context, next) => {
+    if (!context.path.startsWith("/interaction/")) return next();
+    const { params } = await provider.interactionDetails(context.req, context.res);
+    const grant = new provider.Grant({ accountId: PERSON, clientId: params.client_id });
+    grant.addOIDCScope(params.scope);
+    grant.addResourceScope(params.resource, params.scope);
+    const agreed = { login: { accountId: PERSON }, consent: { grantId: await grant.save() } };
+    context.redirect(await provider.interactionResult(context.req, context.res, agreed));
   });
   return provider.callback();
 }

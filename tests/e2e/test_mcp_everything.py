@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from mcp import MCPError
+from mcp import ClientSession, MCPError
+from mcp.client.sse import sse_client
 from mcp_types import TextContent
 
 from tests.e2e.agents import list_tools, mcp_client
@@ -81,6 +82,24 @@ async def test_every_request_of_a_session_has_its_line(service: Service) -> None
     assert {(line["agent_id"], line["rule"], line["decision"]) for line in lines} == {
         ("acc_session", "mcp", "allow")
     }
+
+
+async def test_the_older_transport(node: str, modules: Path, tmp_path: Path) -> None:
+    port = free_port()
+    command = [node, modules / ".bin" / "mcp-server-everything", "sse"]
+    rules = [{"path": "/sse", "scopes": ["mcp:tools:read"], "mcp": [{"tool": "echo"}]}]
+    with program(command, tmp_path / "server", {"PORT": str(port)}) as server:
+        server.says(r"(running) on port")
+        with keystile(tmp_path / "keystile", upstream=f"http://127.0.0.1:{port}", rules=rules) as older:
+            headers = {"Authorization": f"Bearer {agent_token()}"}
+            async with (
+                sse_client(f"{older.url}/sse", headers=headers) as (reading, writing),
+                ClientSession(reading, writing, read_timeout_seconds=20) as session,
+            ):
+                await session.initialize()
+                assert [tool.name for tool in (await session.list_tools()).tools] == ["echo"]
+                echoed = await session.call_tool("echo", {"message": "through the gate"})
+                assert echoed.content == [TextContent(text="Echo: through the gate")]
 
 
 REFUSED = [

@@ -230,6 +230,7 @@ RESOURCES = [
     refused("no URI at all", rpc("resources/read", {"uri": ""}), ADMIN),
     malformed("a URI with a control character", rpc("resources/read", {"uri": "memory://public/a\u0001"}), 1),
     malformed("a URI with a line feed", rpc("resources/read", {"uri": "memory://public/a\nb"}), 1),
+    Row("a subscription to nothing", rpc("resources/subscribe", {}), "operation_unknown", ADMIN, 1),
     malformed("a URI that is a list", rpc("resources/read", {"uri": ["memory://public/a"]}), 1),
     malformed("no URI", rpc("resources/read", {}), 1),
     malformed("no params", rpc("resources/read"), 1),
