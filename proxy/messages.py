@@ -121,7 +121,7 @@ class Messages:
             speaks_sse: Answering(seals, self._limit, own if speaks_sse else None)
             for speaks_sse in (True, False)
         }
-        self._readers: dict[frozenset[str], Reader] = {}
+        self._readers: dict[Operations, Reader] = {}
 
     def reads(self, head: RequestHead, route: Route) -> bool:
         """Say whether a request has a session, or a body that is to be read: whether `ask` is to be asked."""
@@ -184,9 +184,11 @@ class Messages:
         entries = self._judged(read, route, caller, session, opening)
         if isinstance(entries, Deny):
             return entries
-        told, methods = read.messages[0].traceparent, [message.method for message in read.messages]
+        first = read.messages[0]
+        told, method = first.traceparent, first.method
         trace = None if told is None else trace_of(told.encode())
-        heard = Heard(session, modern, entries, trace, _LISTEN in methods, _INITIALIZE in methods, waited)
+        listens = method == _LISTEN or (read.batch and any(one.method == _LISTEN for one in read.messages))
+        heard = Heard(session, modern, entries, trace, listens, method == _INITIALIZE, waited)
         return self._asked(head, route, caller, opening, heard)
 
     def _session(
@@ -211,10 +213,9 @@ class Messages:
         self, head: RequestHead, body: bytes, operations: Operations, opening: Opening
     ) -> Reading | Deny:
         """Read a body in the one way that every reader reads it."""
-        names = operations.arguments | self._logged
-        reader = self._readers.get(names)
+        reader = self._readers.get(operations)
         if reader is None:
-            reader = self._readers[names] = Reader(names)
+            reader = self._readers[operations] = Reader(operations.arguments | self._logged)
         read = reader.read(body)
         if not isinstance(read, Deny):
             opening.rpc = _answered(read.messages[0])

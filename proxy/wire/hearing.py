@@ -49,12 +49,12 @@ class Hearing:
 
     def serve(self, need: Need) -> None:
         """Give the gate what it needs, at once or as soon as it is there."""
-        if isinstance(need, Time):
+        if isinstance(need, Arrived):
+            self.step(self._exchange.arrived(need.limit))
+        elif isinstance(need, Time):
             self.step(self._wire.clock())
         elif isinstance(need, Wait):
             self._task = self._wire.loop.create_task(self._await(need))
-        elif isinstance(need, Arrived):
-            self.step(self._exchange.arrived(need.limit))
         else:
             self._collect(need.limit)
 
