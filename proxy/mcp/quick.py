@@ -19,9 +19,10 @@ from proxy.model import Operation
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_ID = re.compile(rb'0|-?[1-9][0-9]{0,15}|"[^"\\]*"')
+_ID = re.compile(rb'0|-?[1-9][0-9]{0,15}|"[^"\\\x7f]*"')
 _META = tuple(f'"{key}"'.lower().encode() for key in (VERSION, CLIENT, "traceparent"))
 _NAME = b'"name"'
+_COMPLETION = "completion/complete"
 # Lengths in compact JSON: quotes, colon, and a comma for all members but the first.
 _TOP = len('{"jsonrpc":"2.0","method":""}')
 _ID_MEMBER = len(',"id":')
@@ -110,7 +111,8 @@ class Quick:
         # Printable, and ASCII as the whole body is: no character that no name has.
         if length != len(body) or top.jsonrpc != "2.0" or not method.isprintable():
             return None
-        if number is not None and _ID.fullmatch(number) is None:
+        # What a completion is about stands deeper than this looks.
+        if (number is not None and _ID.fullmatch(number) is None) or method == _COMPLETION:
             return None
         if params is not UNSET:
             return self._asked(method, number, params)
@@ -137,12 +139,19 @@ class Quick:
             return None
         if not self._keys:
             return _NOTHING
-        lower = raw.lower()
-        if not self._plain or b"\\u" in raw or any(lower.count(key) > 1 for _, _, key in self._keys):
+        if not self._plain or b"\\u" in raw:
             return None
+        lower = raw.lower()
         values = self._arguments(raw)
-        found = {name: getattr(values, field) for name, field, _ in self._keys}
-        return {name: value for name, value in found.items() if value is not UNSET}
+        found: dict[str, Any] = {}
+        for name, field, key in self._keys:
+            value = getattr(values, field)
+            # Once where it is there, and not at all where it is not: in no case, and as no text.
+            if lower.count(key) != (value is not UNSET):
+                return None
+            if value is not UNSET:
+                found[name] = value
+        return found
 
 
 def _length(params: _Params) -> int:
@@ -167,11 +176,17 @@ def _built(operation: Operation, number: bytes | None, named: str | None, said: 
 
 
 def _said(raw: bytes) -> _Said | None:
-    lower = raw.lower()
-    if b"\\u" in raw or any(lower.count(key) > 1 for key in _META):
+    # The names have slashes, which may be escaped without a number.
+    if b"\\" in raw:
         return None
+    lower = raw.lower()
     meta = _meta(raw)
-    version, client, traceparent = meta.version, meta.client, meta.traceparent
+    version, client, traceparent = members = (meta.version, meta.client, meta.traceparent)
+    for key, member in zip(_META, members, strict=True):
+        if lower.count(key) != (member is not UNSET):
+            return None
+    if version is not UNSET and not version.isprintable():
+        return None
     name = None
     if client is not UNSET:
         info = bytes(client)

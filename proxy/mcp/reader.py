@@ -11,8 +11,6 @@ import json
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct
-
 from proxy.mcp.careful import Found, Malformed, parsed, plain, sole
 from proxy.mcp.message import CLIENT, NAMED, UNSOUND, VERSION, Message, Reading
 from proxy.mcp.quick import Quick
@@ -28,7 +26,6 @@ _TOP = frozenset({"jsonrpc", "method", "params", "id", "result", "error"})
 _PARAMS = frozenset(
     {"name", "uri", "taskId", "arguments", "_meta", "ref", "notifications", "protocolVersion", "clientInfo"}
 )
-_AS_SAID = ("name", "uri", "taskId")
 _REFERRED: Mapping[object, tuple[Kind, str]] = MappingProxyType(
     {"ref/prompt": ("prompt", "name"), "ref/resource": ("template", "uri")}
 )
@@ -38,19 +35,9 @@ _TASKS = "tasks/"
 _TASK = "tasks/get"
 
 
-class Outline(Struct, gc=False):
-    """What of one message decides, as it was said.
-
-    `params` has, where they are there, `name`, `uri`, `taskId`, `arguments` (those that are looked at),
-    `_meta` (`version`, `client`, `traceparent`), `ref`, `notifications`, and of initialize `version` and
-    `client`. `answers`: it has a result or an error.
-    """
-
-    jsonrpc: object
-    method: object
-    id: bytes | None = None
-    answers: bool = False
-    params: dict[str, Any] | None = None
+_SAID = frozenset({VERSION, CLIENT, "traceparent"})
+_REFERENCE = frozenset({"type", "name", "uri"})
+_SUBSCRIBED = frozenset({"resourceSubscriptions", "taskIds"})
 
 
 class Reader:
@@ -78,53 +65,61 @@ class Reader:
         """
         document = parsed(body)
         if not isinstance(document, list):
-            return Reading((_message(self._outline(document)),))
+            return Reading((self._message(document),))
         if not document:
             raise Malformed("is an empty batch")
-        return Reading(tuple(_message(self._outline(one)) for one in document), batch=True)
+        return Reading(tuple(self._message(one) for one in document), batch=True)
 
-    def _outline(self, document: Any) -> Outline:
+    def _message(self, document: Any) -> Message:
         top = sole(_object(document, "no JSON-RPC message"), _TOP)
-        outline = Outline(top.get("jsonrpc"), top.get("method"))
-        outline.answers = "result" in top or "error" in top
-        if "id" in top:
-            outline.id = _id(top["id"])
-        params = top.get("params")
-        if params is not None:
-            outline.params = self._params(sole(_object(params, "params that are no object"), _PARAMS))
-        return outline
+        if top.get("jsonrpc") != "2.0":
+            raise Malformed("does not say that it is JSON-RPC 2.0")
+        number = _id(top["id"]) if "id" in top else None
+        method, answers = top.get("method"), "result" in top or "error" in top
+        if method is None and answers:
+            return Message(None, number)
+        if not isinstance(method, str) or UNSOUND.search(method):
+            raise Malformed("has no method that is plain text")
+        if answers:
+            raise Malformed("is a request and a response at once")
+        params = _members(top, "params", _PARAMS)
+        meta = _members(params, "_meta", _SAID)
+        # initialize proposes a version, and presents its client, beside `_meta`.
+        opening = params if method == "initialize" else {}
+        version, client = opening.get("protocolVersion"), opening.get("clientInfo")
+        if version is None:
+            version = meta.get(VERSION)
+        return Message(
+            method,
+            number,
+            tuple(self._operations(method, params)),
+            _named(method, params),
+            None if version is None else _text(version, "protocolVersion"),
+            _client(meta.get(CLIENT) if client is None else client),
+            _told(meta.get("traceparent")),
+        )
 
-    def _params(self, params: dict[str, Any]) -> dict[str, Any]:
-        members: dict[str, Any] = {key: params[key] for key in _AS_SAID if key in params}
-        if "arguments" in params:
-            arguments = params["arguments"]
-            found = Found([]) if arguments is None else _object(arguments, "arguments that are no object")
-            members["arguments"] = {key: plain(one) for key, one in sole(found, self._arguments).items()}
-        if params.get("_meta") is not None:
-            meta = sole(
-                _object(params["_meta"], "_meta that is no object"),
-                frozenset({VERSION, CLIENT, "traceparent"}),
-            )
-            said = {
-                "version": meta.get(VERSION),
-                "client": _client(meta.get(CLIENT)),
-                "traceparent": meta.get("traceparent"),
-            }
-            members["_meta"] = {key: value for key, value in said.items() if value is not None}
-        if "ref" in params:
-            members["ref"] = sole(
-                _object(params["ref"], "a ref that is no object"), frozenset({"type", "name", "uri"})
-            )
-        if "notifications" in params:
-            members["notifications"] = sole(
-                _object(params["notifications"], "notifications that are no object"),
-                frozenset({"resourceSubscriptions", "taskIds"}),
-            )
-        if "protocolVersion" in params:
-            members["version"] = params["protocolVersion"]
-        if "clientInfo" in params:
-            members["client"] = _client(params["clientInfo"])
-        return members
+    def _operations(self, method: str, params: Mapping[str, Any]) -> Iterator[Operation]:
+        named = NAMED.get(method)
+        if named is not None and (method not in _ONCE_NAMED or "uri" in params):
+            kind, key = named
+            yield Operation(method, kind, _text(params.get(key), key), self._chosen(params))
+        elif method == "completion/complete":
+            ref = _members(params, "ref", _REFERENCE)
+            referred = _REFERRED.get(_text(ref.get("type"), "ref.type"))
+            if referred is None:
+                raise Malformed("refers to what is neither a prompt nor a resource")
+            kind, key = referred
+            yield Operation(method, kind, _text(ref.get(key), f"ref.{key}"))
+        else:
+            yield Operation(method)
+            if method == "subscriptions/listen":
+                yield from _subscriptions(method, _members(params, "notifications", _SUBSCRIBED))
+
+    def _chosen(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the arguments that are looked at."""
+        arguments = _members(params, "arguments", self._arguments)
+        return {key: plain(value) for key, value in arguments.items()}
 
 
 def identify(body: bytes) -> bytes | None:
@@ -144,54 +139,7 @@ def identify(body: bytes) -> bytes | None:
         return None
 
 
-def _message(outline: Outline) -> Message:
-    """Say what a message asks for.
-
-    Raises:
-        Malformed: it is no JSON-RPC message of MCP.
-    """
-    if outline.jsonrpc != "2.0":
-        raise Malformed("does not say that it is JSON-RPC 2.0")
-    method, params = outline.method, outline.params or {}
-    if method is None and outline.answers:
-        return Message(None, outline.id)
-    if not isinstance(method, str) or UNSOUND.search(method):
-        raise Malformed("has no method that is plain text")
-    if outline.answers:
-        raise Malformed("is a request and a response at once")
-    meta = params.get("_meta", {})
-    version = meta.get("version") or (params.get("version") if method == "initialize" else None)
-    client = meta.get("client") or (params.get("client") if method == "initialize" else None)
-    return Message(
-        method,
-        outline.id,
-        tuple(_operations(method, params)),
-        _named(method, params),
-        _told(version),
-        _told(client),
-        _told(meta.get("traceparent")),
-    )
-
-
-def _operations(method: str, params: dict[str, Any]) -> Iterator[Operation]:
-    named = NAMED.get(method)
-    if named is not None and (method not in _ONCE_NAMED or "uri" in params):
-        kind, key = named
-        yield Operation(method, kind, _text(params.get(key), key), params.get("arguments", {}))
-    elif method == "completion/complete":
-        ref = params.get("ref", {})
-        referred = _REFERRED.get(_text(ref.get("type"), "ref.type"))
-        if referred is None:
-            raise Malformed("refers to what is neither a prompt nor a resource")
-        kind, key = referred
-        yield Operation(method, kind, _text(ref.get(key), f"ref.{key}"))
-    else:
-        yield Operation(method)
-        if method == "subscriptions/listen":
-            yield from _subscriptions(method, params.get("notifications", {}))
-
-
-def _subscriptions(method: str, notifications: dict[str, Any]) -> Iterator[Operation]:
+def _subscriptions(method: str, notifications: Mapping[str, Any]) -> Iterator[Operation]:
     for uri in _texts(notifications.get("resourceSubscriptions"), "resourceSubscriptions"):
         yield Operation(method, "resource", uri)
     # Their ids belong to nobody that could be seen here: whoever may follow one may ask for it.
@@ -199,7 +147,7 @@ def _subscriptions(method: str, notifications: dict[str, Any]) -> Iterator[Opera
         yield Operation(_TASK)
 
 
-def _named(method: str, params: dict[str, Any]) -> str | None:
+def _named(method: str, params: Mapping[str, Any]) -> str | None:
     if method in NAMED:
         found = params.get(NAMED[method][1])
     elif method.startswith(_TASKS):
@@ -213,6 +161,12 @@ def _object(value: Any, fault: str) -> Found:
     if not isinstance(value, Found):
         raise Malformed(f"has {fault}")
     return value
+
+
+def _members(of: Mapping[str, Any], key: str, names: frozenset[str]) -> dict[str, Any]:
+    """Return what decides in a member that is an object; nothing where it is null or not there."""
+    value = of.get(key)
+    return {} if value is None else sole(_object(value, f"{key} that are no object"), names)
 
 
 def _text(value: Any, key: str) -> str:
@@ -239,11 +193,10 @@ def _id(value: Any) -> bytes:
     raise Malformed("has an id that is neither text nor a whole number")
 
 
-def _client(value: Any) -> Any:
-    if not isinstance(value, Found):
-        return None
-    return sole(value, frozenset({"name"})).get("name")
+def _client(value: Any) -> str | None:
+    return _told(sole(value, frozenset({"name"})).get("name")) if isinstance(value, Found) else None
 
 
 def _told(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
+    """Return what is only told on; lone surrogates, of which UTF-8 has none, as question marks."""
+    return value.encode(errors="replace").decode() if isinstance(value, str) else None
