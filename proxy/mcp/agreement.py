@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _LEGACY = frozenset({b"2024-11-05", b"2025-03-26", b"2025-06-18", b"2025-11-25"})
 _ONCE = frozenset({b"mcp-method", b"mcp-name", b"mcp-protocol-version"})
-_ENCODED = re.compile(rb"=\?base64\?([A-Za-z0-9+/]*={0,2})\?=")
+_ENCODED = re.compile(rb"=\?base64\?(.*)\?=", re.IGNORECASE)
 _MEDIA = re.compile(rb'application/json(?:[ \t]*;[ \t]*charset=(?:utf-8|"utf-8"))?[ \t]*', re.IGNORECASE)
 _SHOWN = 100
 
@@ -100,6 +100,10 @@ def _name(said: bytes | None, message: Message, *, required: bool) -> Deny | Non
 
 
 def _decoded(said: bytes) -> bytes | None:
+    """Return the name in a header, None where its encoding has more than one reading.
+
+    Some take the marks in any case, and decode what is no strict base64 (RFC 4648 section 3); some do not.
+    """
     encoded = _ENCODED.fullmatch(said)
     if encoded is None:
         return said
@@ -107,7 +111,7 @@ def _decoded(said: bytes) -> bytes | None:
         decoded = b64decode(encoded[1], validate=True)
     except ValueError:
         return None
-    return decoded if b64encode(decoded) == encoded[1] else None
+    return decoded if said == b"=?base64?%b?=" % b64encode(decoded) else None
 
 
 def _mismatch(header: str, fault: str, meant: str | None) -> Deny:

@@ -12,6 +12,7 @@ from typing import Any
 
 DEEPEST = 64
 """How deep objects and arrays may lie within each other."""
+_MOST_DIGITS = 4000
 _STRING = re.compile(rb'"[^"]*"?')
 _BRACKETS = bytes.maketrans(b"{}", b"[]")
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
@@ -86,7 +87,7 @@ def folded(key: str) -> str:
 
 
 def _is_too_deep(body: bytes) -> bool:
-    """Say whether brackets lie too deep, in time that grows with the body alone: whoever has no token may ask."""
+    """Say whether brackets lie too deep. Linear: this is done for whoever has no token, too."""
     if body.count(b"{") + body.count(b"[") <= DEEPEST:
         return False
     # A quote ends a string where an even number of backslashes stands before it.
@@ -104,8 +105,12 @@ def _loads(text: str) -> Any:
     except json.JSONDecodeError:
         raise
     except ValueError:
-        # A whole number of more digits than Python converts; nothing that is decided by is one.
-        return json.loads(text, object_pairs_hook=Found, parse_constant=_no_number, parse_int=float)
+        # There is a whole number of more digits than Python converts.
+        return json.loads(text, object_pairs_hook=Found, parse_constant=_no_number, parse_int=_whole)
+
+
+def _whole(digits: str) -> int | float:
+    return int(digits) if len(digits) <= _MOST_DIGITS else float(digits)
 
 
 def _no_number(name: str) -> Any:

@@ -33,8 +33,7 @@ _REFERRED: Mapping[object, tuple[Kind, str]] = MappingProxyType(
 _ONCE_NAMED = frozenset({"resources/subscribe", "resources/unsubscribe"})
 _TASKS = "tasks/"
 _TASK = "tasks/get"
-
-
+_RESPONSE = frozenset({"result", "error"})
 _SAID = frozenset({VERSION, CLIENT, "traceparent"})
 _REFERENCE = frozenset({"type", "name", "uri"})
 _SUBSCRIBED = frozenset({"resourceSubscriptions", "taskIds"})
@@ -125,7 +124,7 @@ class Reader:
 def identify(body: bytes) -> bytes | None:
     """Return the `id` of a body that may be refused, as JSON, where it is unmistakable; else None.
 
-    That is: one message, with one id, in one spelling.
+    That is: one message that is no response, with one id, in one spelling.
     """
     if len(body) > _LONGEST_LOOK:
         return None
@@ -133,8 +132,11 @@ def identify(body: bytes) -> bytes | None:
         document = parsed(body)
         if not isinstance(document, Found):
             return None
-        members = sole(document, frozenset({"id"}))
-        return _id(members["id"]) if "id" in members else None
+        keys = {key for key, _ in document.pairs}
+        # A response has the id of what the other side asked.
+        if "id" not in keys or ("method" not in keys and keys & _RESPONSE):
+            return None
+        return _id(sole(document, frozenset({"id"}))["id"])
     except Malformed:
         return None
 
@@ -166,7 +168,7 @@ def _object(value: Any, fault: str) -> Found:
 def _members(of: Mapping[str, Any], key: str, names: frozenset[str]) -> dict[str, Any]:
     """Return what decides in a member that is an object; nothing where it is null or not there."""
     value = of.get(key)
-    return {} if value is None else sole(_object(value, f"{key} that are no object"), names)
+    return {} if value is None else sole(_object(value, f"a member {key} that is no object"), names)
 
 
 def _text(value: Any, key: str) -> str:
