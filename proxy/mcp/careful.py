@@ -7,13 +7,11 @@ counts (Go's encoding/json folds it, Unicode included), in whether a key ends at
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 
 DEEPEST = 64
 """How deep objects and arrays may lie within each other."""
 _MOST_DIGITS = 4000
-_STRING = re.compile(rb'"[^"]*"?')
 _BRACKETS = bytes.maketrans(b"{}", b"[]")
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
@@ -90,12 +88,14 @@ def _is_too_deep(body: bytes) -> bool:
     """Say whether brackets lie too deep. Linear: this is done for whoever has no token, too."""
     if body.count(b"{") + body.count(b"[") <= DEEPEST:
         return False
-    # A quote ends a string where an even number of backslashes stands before it.
-    bare = _STRING.sub(b"", body.replace(b"\\\\", b"").replace(b'\\"', b""))
-    rest = bare.translate(_BRACKETS, _NO_BRACKETS)
+    # A quote is one of a string's ends where an even number of backslashes stands before it.
+    parts = body.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')
+    rest = b"".join(parts[::2]).translate(_BRACKETS, _NO_BRACKETS)
     for _ in range(DEEPEST):
         # Every pair with nothing in it goes: what is left is less deep by one.
-        rest = rest.replace(b"[]", b"")
+        before, rest = rest, rest.replace(b"[]", b"")
+        if rest == before:
+            break
     return b"[]" in rest or rest.count(b"[") > DEEPEST
 
 

@@ -77,12 +77,12 @@ class Quick:
     """Reads messages; `arguments` names the arguments that are looked at."""
 
     def __init__(self, arguments: frozenset[str]) -> None:
-        names = sorted(arguments)
+        # Other names may be spelled in escapes, and some cannot be a field's.
+        self._plain = all(re.fullmatch(r"[\w.-]+", name, re.ASCII) for name in arguments)
+        names = sorted(arguments) if self._plain else []
         self._keys = tuple(
             (name, f"f{index}", f'"{name}"'.encode().lower()) for index, name in enumerate(names)
         )
-        # Other names may be spelled in escapes.
-        self._plain = all(re.fullmatch(r"[\w.-]+", name, re.ASCII) for name in names)
         chosen = msgspec.defstruct(
             "_Arguments",
             [(field, Any, UNSET) for _, field, _ in self._keys],
@@ -135,11 +135,11 @@ class Quick:
 
     def _chosen(self, raw: bytes) -> Mapping[str, Any] | None:
         """Return the arguments that are looked at."""
-        if raw[:1] != b"{":
+        if raw[:1] != b"{" or not self._plain:
             return None
         if not self._keys:
             return _NOTHING
-        if not self._plain or b"\\u" in raw:
+        if b"\\u" in raw:
             return None
         lower = raw.lower()
         values = self._arguments(raw)
