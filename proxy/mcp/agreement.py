@@ -33,8 +33,6 @@ def media(head: RequestHead) -> Deny | None:
     said = fields.get(b"content-type", b"")
     if said != b"application/json" and _MEDIA.fullmatch(said) is None:
         return _NO_JSON
-    if b"content-type" in head.repeated:
-        return _NO_JSON
     if fields.get(b"content-encoding", b"identity").lower() != b"identity":
         return _CODED
     return None

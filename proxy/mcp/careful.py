@@ -11,6 +11,8 @@ from typing import Any
 
 DEEPEST = 64
 """How deep objects and arrays may lie within each other."""
+# Each costs a microsecond, in which nobody else is served.
+_MOST_NESTED = 100_000
 _MOST_DIGITS = 4000
 _BRACKETS = bytes.maketrans(b"{}", b"[]")
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
@@ -41,8 +43,12 @@ def parsed(body: bytes) -> Any:
         raise Malformed("is not UTF-8") from None
     if text.startswith("\ufeff"):
         raise Malformed("begins with a byte order mark")
-    if _is_too_deep(body):
-        raise Malformed(f"is nested deeper than {DEEPEST}")
+    if body.count(b"{") + body.count(b"[") > DEEPEST:
+        brackets = _brackets(body)
+        if brackets.count(b"[") > _MOST_NESTED:
+            raise Malformed(f"has more than {_MOST_NESTED} objects and lists")
+        if _is_too_deep(brackets):
+            raise Malformed(f"is nested deeper than {DEEPEST}")
     try:
         return _loads(text)
     except (ValueError, RecursionError):
@@ -84,19 +90,20 @@ def folded(key: str) -> str:
     return key.partition("\0")[0].upper().casefold().replace("\u0307", "")
 
 
-def _is_too_deep(body: bytes) -> bool:
-    """Say whether brackets lie too deep. Linear: this is done for whoever has no token, too."""
-    if body.count(b"{") + body.count(b"[") <= DEEPEST:
-        return False
+def _brackets(body: bytes) -> bytes:
+    """Return the brackets that are in no text, all of one kind. Linear: this is done for whoever has no token."""
     # A quote is one of a string's ends where an even number of backslashes stands before it.
     parts = body.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')
-    rest = b"".join(parts[::2]).translate(_BRACKETS, _NO_BRACKETS)
+    return b"".join(parts[::2]).translate(_BRACKETS, _NO_BRACKETS)
+
+
+def _is_too_deep(brackets: bytes) -> bool:
     for _ in range(DEEPEST):
         # Every pair with nothing in it goes: what is left is less deep by one.
-        before, rest = rest, rest.replace(b"[]", b"")
-        if rest == before:
+        before, brackets = brackets, brackets.replace(b"[]", b"")
+        if brackets == before:
             break
-    return b"[]" in rest or rest.count(b"[") > DEEPEST
+    return b"[]" in brackets or brackets.count(b"[") > DEEPEST
 
 
 def _loads(text: str) -> Any:

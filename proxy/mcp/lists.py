@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 from msgspec import Raw
 from msgspec.json import Decoder, encode
 
+from proxy.mcp.careful import folded
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -34,8 +36,8 @@ _ESCAPED = b"\\u0"
 _SIGNS = (*(f'"{key}"'.lower().encode() for key in _LISTS), _ESCAPED, "\u017f".encode())
 # Deciding keys by their folded form.
 _IN_MESSAGE = {"result": "result"}
-_IN_RESULT = {key.casefold(): key for key in (*_LISTS, _SCOPE)}
-_IN_ITEM = {name: {name.casefold(): name} for _, name in _LISTS.values()}
+_IN_RESULT = {folded(key): key for key in (*_LISTS, _SCOPE)}
+_IN_ITEM = {name: {folded(name): name} for _, name in _LISTS.values()}
 
 _PRIVATE = Raw(b'"private"')
 _NULL = Raw(b"null")
@@ -135,8 +137,7 @@ def _members(text: bytes, deciding: Mapping[str, str]) -> dict[str, Raw]:
     """
     members = _object(text)
     for key in members:
-        # Readers written in C end a key at a NUL; Go's take keys in any case.
-        decides = deciding.get(key.partition("\0")[0].casefold())
+        decides = deciding.get(folded(key))
         if decides is None:
             continue
         if decides != key or _count(text, key) > 1:

@@ -20,6 +20,8 @@ VERSION = "io.modelcontextprotocol/protocolVersion"
 CLIENT = "io.modelcontextprotocol/clientInfo"
 # No server takes these for part of a name, and some end a name at the first.
 UNSOUND = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+# Readers in C end a text at the first, others put a question mark for the second.
+CUT = re.compile("[\x00\ud800-\udfff]")
 NAMED: Mapping[str, tuple[Kind, str]] = MappingProxyType(
     {
         "tools/call": ("tool", "name"),

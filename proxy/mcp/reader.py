@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from proxy.mcp.careful import Found, Malformed, parsed, plain, sole
-from proxy.mcp.message import CLIENT, NAMED, UNSOUND, VERSION, Message, Reading
+from proxy.mcp.message import CLIENT, CUT, NAMED, UNSOUND, VERSION, Message, Reading
 from proxy.mcp.quick import Quick
 from proxy.model import Deny, Operation, Reason
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from proxy.model import Kind
 
 _LONGEST_LOOK = 64 * 1024
+# Signs of a value, in a body of somebody who is not known: what takes time is their number.
+_MOST_LOOKED_AT = 1024
+_MOST_MESSAGES = 1000
 _TOP = frozenset({"jsonrpc", "method", "params", "id", "result", "error"})
 _PARAMS = frozenset(
     {"name", "uri", "taskId", "arguments", "_meta", "ref", "notifications", "protocolVersion", "clientInfo"}
@@ -67,6 +70,8 @@ class Reader:
             return Reading((self._message(document),))
         if not document:
             raise Malformed("is an empty batch")
+        if len(document) > _MOST_MESSAGES:
+            raise Malformed(f"is a batch of more than {_MOST_MESSAGES} messages")
         return Reading(tuple(self._message(one) for one in document), batch=True)
 
     def _message(self, document: Any) -> Message:
@@ -118,15 +123,20 @@ class Reader:
     def _chosen(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Return the arguments that are looked at."""
         arguments = _members(params, "arguments", self._arguments)
+        for key, value in arguments.items():
+            if isinstance(value, str) and CUT.search(value):
+                raise Malformed(f"has an argument {key} that some readers cut short")
         return {key: plain(value) for key, value in arguments.items()}
 
 
 def identify(body: bytes) -> bytes | None:
     """Return the `id` of a body that may be refused, as JSON, where it is unmistakable; else None.
 
-    That is: one message that is no response, with one id, in one spelling.
+    That is: one message that is no response, with one id, in one spelling. A long body of many values is not
+    looked at.
     """
-    if len(body) > _LONGEST_LOOK:
+    values = body.count(b"{") + body.count(b"[") + body.count(b",")
+    if len(body) > _LONGEST_LOOK or values > _MOST_LOOKED_AT:
         return None
     try:
         document = parsed(body)

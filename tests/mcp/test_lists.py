@@ -206,6 +206,8 @@ WITHHELD = [
     pytest.param(f'{{"Result":{{"tools":[{DELETE}]}}}}', id="a result in another case"),
     pytest.param(f'{{"re\u017fult":{{"tools":[{DELETE}]}}}}', id="a result with a long s"),
     pytest.param(result('"tools":[{"name":"read","name":"delete"}]'), id="a name twice"),
+    pytest.param(result('"resources":[{"uri":"a:b","ur\u0131":"a:c"}]'), id="a URI and one without a dot"),
+    pytest.param(result('"resources":[{"uri":"a:b","UR\u0130":"a:c"}]'), id="a URI and one with a dotted I"),
     pytest.param(
         result('"tools":[{"name":"read","n\\u0061me":"delete"}]'), id="a name twice, once with an escape"
     ),

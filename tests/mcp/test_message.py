@@ -258,6 +258,9 @@ UNNAMED = [
         id="64 levels, the deepest that are read",
     ),
     pytest.param(
+        said("ping", '{"x":[%s{}]}' % ("{}," * 99_996)), plain("ping"), id="a hundred thousand objects"
+    ),
+    pytest.param(
         said("ping", '{"x":"%s"}' % ("[{" * 500)), plain("ping"), id="brackets in a text are no levels"
     ),
     pytest.param(
@@ -365,6 +368,7 @@ _NO_MESSAGE = "the body has no JSON-RPC message"
 _NO_METHOD = "the body has no method that is plain text"
 _NO_VERSION = "the body does not say that it is JSON-RPC 2.0"
 _DEEP = "the body is nested deeper than 64"
+_MANY = "the body has more than 100000 objects and lists"
 _BAD_ID = "the body has an id that is neither text nor a whole number"
 
 
@@ -456,7 +460,10 @@ UNREADABLE = [
     pytest.param(
         said("ping", f'{{"\\\\":{"[" * 63}{"]" * 63}}}'), _DEEP, id="neither does a backslash at its end"
     ),
-    pytest.param(b"[" * 1_000_000, _DEEP, id="a million brackets"),
+    pytest.param(b"[" * 1_000_000, _MANY, id="a million brackets"),
+    pytest.param(
+        said("ping", '{"x":[%s{}]}' % ("{}," * 99_997)), _MANY, id="a hundred thousand objects and one"
+    ),
     pytest.param(b'{"a":' * 100_000, _DEEP, id="a hundred thousand keys"),
     pytest.param(b"]" * 100 + b"[" * 50, _NO_JSON, id="brackets the other way round"),
     pytest.param(b"[" * 50 + b"{}" * 50, _NO_JSON, id="brackets that stay open"),
@@ -467,6 +474,11 @@ SHAPES = [
     pytest.param(b'"ping"', _NO_MESSAGE, id="a text"),
     pytest.param(b"null", _NO_MESSAGE, id="null"),
     pytest.param(b"[]", "the body is an empty batch", id="an empty batch"),
+    pytest.param(
+        b"[%b]" % b",".join([said("ping")] * 1001),
+        "the body is a batch of more than 1000 messages",
+        id="a batch of a thousand messages and one",
+    ),
     pytest.param(b"[" + said("ping") + b",[" + said("ping") + b"]]", _NO_MESSAGE, id="a batch in a batch"),
     pytest.param(b"[" + said("ping") + b",null]", _NO_MESSAGE, id="a batch with null in it"),
     pytest.param(
@@ -800,6 +812,8 @@ UNMISTAKABLE = [
     pytest.param(b'{"id":1,"x":%s}' % (b"[" * 70 + b"]" * 70), None, id="one that is too deep"),
     pytest.param(b'{"id":1,"x":"%s"}' % (b"a" * 65521), b"1", id="64 KiB"),
     pytest.param(b'{"id":1,"x":"%s"}' % (b"a" * 65522), None, id="a byte more than 64 KiB"),
+    pytest.param(b'{"id":1,"x":"%s"}' % (b"," * 1022), b"1", id="as many values as are looked at"),
+    pytest.param(b'{"id":1,"x":"%s"}' % (b"," * 1023), None, id="one value too many"),
 ]
 
 

@@ -189,6 +189,20 @@ ARGUMENTS = [
         1,
     ),
     malformed(
+        "an argument with a NUL, where some readers end it",
+        f'{{{_READ},"params":{{"name":"save","arguments":{{"project":"team-a\\u0000b"}}}}}}',
+        1,
+    ),
+    malformed(
+        "an argument with half a character, for which some readers put another",
+        f'{{{_READ},"params":{{"name":"save","arguments":{{"project":"team-\\ud800"}}}}}}',
+        1,
+    ),
+    Row(
+        "an argument that nobody looks at may have a NUL",
+        f'{{{_READ},"params":{{"name":"read_x","arguments":{{"text":"a\\u0000b"}}}}}}'.encode(),
+    ),
+    malformed(
         "arguments that are no object", f'{{{_READ},"params":{{"name":"save","arguments":["demo"]}}}}', 1
     ),
 ]
