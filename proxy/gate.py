@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from proxy.audit import fragment
 from proxy.authn import Credential, proof_algorithms
 from proxy.authn import credential as read_credential
@@ -45,6 +47,15 @@ _NOTHING = frozenset[bytes]()
 _NO_STATUS: Mapping[int, Reason] = {}
 # An upstream that refuses our own credential tells the client nothing that it could act upon.
 _REFUSED_CREDENTIAL: Mapping[int, Reason] = {401: Reason.UPSTREAM_CREDENTIAL_REFUSED}
+
+
+class _Asking(Struct, frozen=True, gc=False):
+    """What a head alone says of a request: what it asks for, and with which credential."""
+
+    path: str
+    route: Route | None
+    document: tuple[int, bytes, bytes] | None
+    credential: Credential | Deny | None
 
 
 class Gate:
@@ -104,31 +115,26 @@ class Gate:
         if self._refuses_when_full and self._log.full:
             return Deny(Reason.AUDIT_UNAVAILABLE)
 
-        path = canonical(head.target, parameters=self._parameters)
-        if isinstance(path, Deny):
-            return path
-        document = self._metadata.find(head.method, path)
-        route = self._router.find(head.method, head.host, path) if document is None else None
-        if isinstance(route, Deny):
-            return route
-        if not (route is not None and route.any_host) and not self._hosts.allowed(head.host):
-            return Deny(Reason.HOST_REFUSED, "Host names no host of this server")
-        if document is not None:
-            return self._publish(opening, document)
+        asking: _Asking | Deny | None = head.memo.get(self)
+        if asking is None:
+            asking = head.memo[self] = self._asking(head)
+        if isinstance(asking, Deny):
+            return asking
+        if asking.document is not None:
+            return self._publish(opening, asking.document)
+        route = asking.route
         if route is not None:
             opening.rule, opening.required = route.name, route.required
             opening.rpc = b"" if route.on_mcp_path else None
         if b"origin" in head.fields:
-            page = self._page(head, path, route, opening)
+            page = self._page(head, asking.path, route, opening)
             if page is not None:
                 return page
 
-        credential = read_credential(
-            head.fields.get(b"authorization"), repeated=b"authorization" in head.repeated
-        )
+        credential = asking.credential
         caller, stand_in, waited = None, None, False
         if isinstance(credential, Credential):
-            caller = self._verifier.cached(credential.token, now)
+            caller = self._verifier.cached(credential.digest, now)
             if caller is None or self._proofs.concern(credential, caller.identity):
                 settled = yield from self._authenticated(head, credential, caller, now)
                 if isinstance(settled, Deny):
@@ -162,6 +168,22 @@ class Gate:
             return refused
         opening.decision = "allow"
         return self._forward(head, route, begun, asked, stand_in, now)
+
+    def _asking(self, head: RequestHead) -> _Asking | Deny:
+        """Find what a head asks for: one path in every reading, on a host of ours."""
+        path = canonical(head.target, parameters=self._parameters)
+        if isinstance(path, Deny):
+            return path
+        document = self._metadata.find(head.method, path)
+        route = self._router.find(head.method, head.host, path) if document is None else None
+        if isinstance(route, Deny):
+            return route
+        if not (route is not None and route.any_host) and not self._hosts.allowed(head.host):
+            return Deny(Reason.HOST_REFUSED, "Host names no host of this server")
+        credential = read_credential(
+            head.fields.get(b"authorization"), repeated=b"authorization" in head.repeated
+        )
+        return _Asking(path, route, document, credential)
 
     def fault(self, reason: Reason, seen: Opening | RequestHead | Peer, now: float) -> Reply:
         """Word the answer to a request that failed on the wire."""
@@ -228,7 +250,7 @@ class Gate:
         Revocation, a key that goes and an expiry take it out of the cache; so, rarely, may others' tokens.
         """
         now = yield Time()
-        if self._verifier.cached(credential.token, now) is not None:
+        if self._verifier.cached(credential.digest, now) is not None:
             return None
         verified = yield from self._verifier.verify(credential.token, now)
         return verified if isinstance(verified, Deny) else None

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from typing import Any
 
-    from proxy.authz import Operations, Route
+    from proxy.authz import Admitted, Operations, Route
     from proxy.config import Config
     from proxy.mcp import Message, Reading
     from proxy.model import Answer, Caller, Need, Opening, Operation, RequestHead
@@ -85,6 +85,15 @@ class Heard(Struct, frozen=True, gc=False):
     waited: bool = False
 
 
+class _Said(Struct, frozen=True, gc=False):
+    """What the head of a request says of it: why it, or its body, cannot be judged, and its revision."""
+
+    unfit: Deny | None
+    unread: Deny | None
+    modern: bool
+    protocol: str | None
+
+
 class Asked(Struct, frozen=True, gc=False):
     """What the verdict needs to know of the MCP step.
 
@@ -132,64 +141,59 @@ class Messages:
         refused = None if caller is None else judge(route, caller)
         if refused is not None:
             return refused
-        identity = None if caller is None else caller.identity
-        answer = McpAnswer(self._answering[False], identity, head.method, head.target)
+        answer = McpAnswer(self._answering[False], caller, head.method, head.target)
         return Asked(answer, is_open_ended=head.method == "GET")
 
-    def ask(
+    def ask(  # noqa: PLR0911 - every step, in order
         self, head: RequestHead, route: Route, caller: Caller | None, opening: Opening
     ) -> Generator[Need, Any, Asked | Deny]:
         """Judge what a request asks for: route, session, and every message of its body."""
-        if route.on_mcp_path and (unfit := _unfit(head, route)) is not None:
-            return unfit
-        modern = is_modern(head)
-        session = self._session(head, route, caller, modern=modern)
+        said: _Said | None = head.memo.get(self)
+        if said is None:
+            said = head.memo[self] = _said(head, route)
+        if said.unfit is not None:
+            return said.unfit
+        session = self._session(head, route, caller, modern=said.modern)
         if isinstance(session, Deny):
             return session
         operations = route.mcp
         if operations is None or head.method != "POST":
-            refused = None if caller is None else judge(route, caller)
-            if refused is not None:
-                return refused
-            protocol = _protocol(head)
-            if operations is not None and (session.digest is not None or protocol is not None):
-                opening.mcp = Call(session=session.digest, protocol=protocol)
-            return self._asked(head, route, caller, opening, Heard(session, modern))
-        return (yield from self._hear(head, route, operations, caller, opening, session, modern=modern))
-
-    def _hear(
-        self,
-        head: RequestHead,
-        route: Route,
-        operations: Operations,
-        caller: Caller | None,
-        opening: Opening,
-        session: Session,
-        *,
-        modern: bool,
-    ) -> Generator[Need, Any, Asked | Deny]:
-        """Read the body, and judge what it says."""
-        unfit = media(head)
-        if unfit is not None:
-            return unfit
+            return self._bodiless(head, route, caller, opening, session, said)
+        if said.unread is not None:
+            return said.unread
         # Where all of it has come nothing is waited for, and it goes on without being collected.
         body = yield Arrived(self._limit)
         waited = not body
         if waited:
             body = yield Body(self._limit)
-        read = Deny(body) if isinstance(body, Reason) else self._read(head, body, operations, opening)
+            if isinstance(body, Reason):
+                return Deny(body)
+        read = self._read(head, body, operations, opening)
         if isinstance(read, Deny):
             return read
-        opening.mcp = self._calls(read, session, _protocol(head))
-        entries = self._judged(read, route, caller, session, opening)
+        opening.mcp = self._calls(read, session, said.protocol)
+        entries = _judged(read, route, operations, caller, session, opening)
         if isinstance(entries, Deny):
             return entries
-        first = read.messages[0]
-        told, method = first.traceparent, first.method
-        trace = None if told is None else trace_of(told.encode())
-        listens = method == _LISTEN or (read.batch and any(one.method == _LISTEN for one in read.messages))
-        heard = Heard(session, modern, entries, trace, listens, method == _INITIALIZE, waited)
+        heard = _heard(read, session, entries, modern=said.modern, waited=waited)
         return self._asked(head, route, caller, opening, heard)
+
+    def _bodiless(
+        self,
+        head: RequestHead,
+        route: Route,
+        caller: Caller | None,
+        opening: Opening,
+        session: Session,
+        said: _Said,
+    ) -> Asked | Deny:
+        """Judge a request that has no message."""
+        refused = None if caller is None else judge(route, caller)
+        if refused is not None:
+            return refused
+        if route.mcp is not None and (session.digest is not None or said.protocol is not None):
+            opening.mcp = Call(session=session.digest, protocol=said.protocol)
+        return self._asked(head, route, caller, opening, Heard(session, said.modern))
 
     def _session(
         self, head: RequestHead, route: Route, caller: Caller | None, *, modern: bool
@@ -223,53 +227,18 @@ class Messages:
         opening.rpc = identify(body) or b""
         return read
 
-    def _judged(
-        self, read: Reading, route: Route, caller: Caller | None, session: Session, opening: Opening
-    ) -> tuple[Route, ...] | Deny:
-        """Judge every message; return the entries that decided."""
-        entries: list[Route] = []
-        for message in read.messages:
-            refused = self._refused(message, route, caller, session, entries)
-            if refused is not None:
-                opening.rpc = _answered(message)
-                return refused
-        return tuple(entries)
-
-    def _refused(
-        self,
-        message: Message,
-        route: Route,
-        caller: Caller | None,
-        session: Session,
-        entries: list[Route],
-    ) -> Deny | None:
-        """Judge one message; what decided over it is added to `entries`."""
-        if (message.method is None or message.method == _CANCELLED) and session.digest is None:
-            return Deny(Reason.SESSION_FOREIGN, "what belongs to a session needs the session", caller=caller)
-        operations = route.mcp
-        if operations is None or not message.operations:
-            return None if caller is None else judge(route, caller)
-        for operation in message.operations:
-            judged = operations.judge(operation, caller)
-            if isinstance(judged, Deny):
-                return judged
-            if judged.entry is not None:
-                entries.append(judged.entry)
-        return None
-
     def _asked(
         self, head: RequestHead, route: Route, caller: Caller | None, opening: Opening, heard: Heard
     ) -> Asked:
         """Put together what the verdict needs, and what the log is to say."""
         operations, session, entries = route.mcp, heard.session, heard.entries
-        identity = None if caller is None else caller.identity
         lines = b"" if session.id is None else b"Mcp-Session-Id: %b\r\n" % session.id
         dropping, usable, opened, speaks_sse = _NOTHING, None, None, False
         if operations is not None:
             speaks_sse = route.transport != "streamable"
             opened = partial(_note_session, opening) if heard.opens else None
             if operations.filters:
-                usable = partial(operations.usable, caller=caller)
+                usable = operations.usable
                 lines, dropping = lines + _PLAIN, _PARTS
             elif speaks_sse and head.method == "GET":
                 lines, dropping = lines + _PLAIN, _ENCODINGS
@@ -280,7 +249,7 @@ class Messages:
             opening.required = tuple(dict.fromkeys(scope for entry in entries for scope in entry.required))
         answering = self._answering[speaks_sse]
         return Asked(
-            McpAnswer(answering, identity, head.method, head.target, usable, heard.modern, opened),
+            McpAnswer(answering, caller, head.method, head.target, usable, heard.modern, opened),
             lines,
             dropping,
             session.target,
@@ -331,6 +300,58 @@ def _answered(message: Message) -> bytes:
     return b"" if message.method is None else message.id or b""
 
 
+def _judged(
+    read: Reading,
+    route: Route,
+    operations: Operations,
+    caller: Caller | None,
+    session: Session,
+    opening: Opening,
+) -> tuple[Route, ...] | Deny:
+    """Judge every message; return the entries that decided."""
+    entries: tuple[Route, ...] = ()
+    for message in read.messages:
+        judged: Admitted | Deny | None = _astray(message, session, caller)
+        if judged is None and not message.operations:
+            judged = None if caller is None else judge(route, caller)
+        elif judged is None:
+            for operation in message.operations:
+                judged = operations.judge(operation, caller)
+                if isinstance(judged, Deny):
+                    break
+                if judged.entry is not None:
+                    entries += (judged.entry,)
+        if isinstance(judged, Deny):
+            opening.rpc = _answered(message)
+            return judged
+    return entries
+
+
+def _heard(
+    read: Reading, session: Session, entries: tuple[Route, ...], *, modern: bool, waited: bool
+) -> Heard:
+    """Put together what was read."""
+    first = read.messages[0]
+    told, method = first.traceparent, first.method
+    trace = None if told is None else trace_of(told.encode())
+    listens = method == _LISTEN or (read.batch and any(one.method == _LISTEN for one in read.messages))
+    return Heard(session, modern, entries, trace, listens, method == _INITIALIZE, waited)
+
+
+def _astray(message: Message, session: Session, caller: Caller | None) -> Deny | None:
+    """Refuse what belongs to a session, and comes without one."""
+    if session.digest is None and (message.method is None or message.method == _CANCELLED):
+        return Deny(Reason.SESSION_FOREIGN, "what belongs to a session needs the session", caller=caller)
+    return None
+
+
+def _said(head: RequestHead, route: Route) -> _Said:
+    """Look at what does not change while the head is the same: the rule that it meets does not either."""
+    unfit = _unfit(head, route) if route.on_mcp_path else None
+    told = head.fields.get(b"mcp-protocol-version")
+    return _Said(unfit, media(head), is_modern(head), None if told is None else told.decode("latin-1"))
+
+
 def _unfit(head: RequestHead, route: Route) -> Deny | None:
     """Say why a request has no place on a path of a rule with `mcp`, whatever rule it met itself."""
     fields = head.fields
@@ -350,11 +371,6 @@ def _own_origins(config: Config) -> list[str]:
         public = config.resource.split("/")[2]
         origins += [f"http://{public}", f"https://{public}"]
     return origins
-
-
-def _protocol(head: RequestHead) -> str | None:
-    told = head.fields.get(b"mcp-protocol-version")
-    return None if told is None else told.decode("latin-1")
 
 
 def _note_session(opening: Opening, session: str) -> None:

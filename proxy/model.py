@@ -14,7 +14,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 
 class Reason(StrEnum):
@@ -113,6 +113,9 @@ class RequestHead(Struct, frozen=True, gc=False):
     `fields` maps each lower-cased name to its value, values of a repeated name joined by ", " (RFC 9110
     5.3), and `repeated` holds the names that came more than once. `host` is the Host value (or the authority
     of an absolute-form target, which must agree), empty only on HTTP/1.0.
+
+    `memo` is where rooms keep what they have worked out from this head alone, each under a key of its own: an
+    agent's next request often has the same head, byte for byte, and is then this same value.
     """
 
     method: str
@@ -123,6 +126,7 @@ class RequestHead(Struct, frozen=True, gc=False):
     repeated: frozenset[bytes]
     peer: Peer
     http10: bool = False
+    memo: dict[Any, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         """Say nothing: a traceback or a log that shows this must not show a credential."""

@@ -35,6 +35,18 @@ class Begun(Struct, frozen=True, gc=False):
     forwarding: bytes
 
 
+class _Seen(Struct, frozen=True, gc=False):
+    """What a head alone says of a request: the same for each that has this head."""
+
+    client: str
+    forwarding: bytes
+    path: str | None
+    request_id: str | None
+    client_request_id: str | None
+    trace: Trace | None
+    user_agent: str | None
+
+
 class Openings:
     """Begins the record of each request of one process."""
 
@@ -47,27 +59,38 @@ class Openings:
 
     def begin(self, head: RequestHead, now: float) -> Begun:
         """Return what is known of a request."""
-        fields = head.fields
-        client, forwarding = self._forwarding.client(head)
-        request_id, told_id = self._request_id(), _client_request_id(head)
-        if told_id is not None and head.peer.trusted:
-            request_id, told_id = told_id, None
-        trace = trace_of(fields.get(b"traceparent")) or self._new_trace()
-        agent = fields.get(b"user-agent")
+        seen: _Seen | None = head.memo.get(self)
+        if seen is None:
+            seen = head.memo[self] = self._seen(head)
+        trace = seen.trace or self._new_trace()
         opening = Opening(
             now,
-            request_id,
-            client,
+            seen.request_id or self._request_id(),
+            seen.client,
             "deny",
             None,
             head.method,
+            seen.path,
+            trace.id,
+            seen.client_request_id,
+            user_agent=seen.user_agent,
+        )
+        return Begun(opening, trace, seen.forwarding)
+
+    def _seen(self, head: RequestHead) -> _Seen:
+        client, forwarding = self._forwarding.client(head)
+        told, agent = _client_request_id(head), head.fields.get(b"user-agent")
+        trusted = head.peer.trusted
+        return _Seen(
+            client,
+            forwarding,
             # Of a target in another form nothing is told: it may hold a password.
             head.target.partition(b"?")[0].decode("latin-1") if head.target.startswith(b"/") else None,
-            trace.id,
-            told_id,
-            user_agent=None if agent is None else agent.decode("utf-8", "replace"),
+            told if trusted else None,
+            None if trusted else told,
+            trace_of(head.fields.get(b"traceparent")),
+            None if agent is None else agent.decode("utf-8", "replace"),
         )
-        return Begun(opening, trace, forwarding)
 
     def unread(self, peer: Peer, now: float) -> Opening:
         """Return what is known of a request that could not be read."""

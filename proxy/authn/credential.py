@@ -6,6 +6,7 @@ Knows one header's value; never what a token means. Tokens in queries, bodies an
 from __future__ import annotations
 
 import re
+from hashlib import sha256
 from typing import Literal
 
 from msgspec import Struct
@@ -21,10 +22,16 @@ _SECOND = re.compile(rb",[ \t]*(?:bearer|dpop)", re.IGNORECASE)
 _SCHEMES: dict[bytes, Literal["Bearer", "DPoP"]] = {b"bearer": "Bearer", b"dpop": "DPoP"}
 
 
+def digest_of(token: bytes) -> bytes:
+    """Return the SHA-256 of a token: what is kept of one that was verified."""
+    return sha256(token).digest()
+
+
 class Credential(Struct, frozen=True, gc=False):
     """An access token, and the scheme under which it came: DPoP promises a proof beside it."""
 
     token: bytes
+    digest: bytes
     scheme: Literal["Bearer", "DPoP"] = "Bearer"
 
     def __repr__(self) -> str:
@@ -54,4 +61,4 @@ def credential(value: bytes | None, *, repeated: bool) -> Credential | Deny | No
     token = _AFTER_SCHEME.fullmatch(value, len(name))
     if token is None:
         return Deny(Reason.TOKEN_MALFORMED, f"what follows {scheme} is not one space and one token")
-    return Credential(token[1], scheme)
+    return Credential(token[1], digest_of(token[1]), scheme)

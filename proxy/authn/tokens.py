@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from functools import cache, partial
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -18,6 +17,7 @@ from msgspec.structs import replace
 
 from proxy.authn.claims import Admitted, Expected, Refused, check
 from proxy.authn.compact import parse
+from proxy.authn.credential import digest_of
 from proxy.authn.introspection import is_opaque
 from proxy.authn.jose import ALGORITHMS, verify
 from proxy.authn.revocation_source import RevocationSource
@@ -107,10 +107,13 @@ class Verifier:
         for name, trusted in self._trusted.items():
             trusted.source.watcher = partial(self._forget, name)
 
-    def cached(self, token: bytes, now: float) -> Caller | None:
-        """Return the caller of a token that was verified before and still holds at `now` (Unix seconds)."""
+    def cached(self, digest: bytes, now: float) -> Caller | None:
+        """Return the caller of a token that was verified before and still holds at `now` (Unix seconds).
+
+        `digest` is the token's, as `digest_of` makes it.
+        """
         try:
-            entry = self._cache[sha256(token).digest()]
+            entry = self._cache[digest]
         except KeyError:
             return None
         return entry.caller if now < entry.until else None
@@ -179,7 +182,7 @@ class Verifier:
             _log.debug(
                 "scopes_dropped", issuer=identity.issuer, agent_id=identity.id, scopes=admitted.dropped
             )
-        self._cache[sha256(token).digest()] = _Entry(caller, min(identity.until, found.until), found.chosen)
+        self._cache[digest_of(token)] = _Entry(caller, min(identity.until, found.until), found.chosen)
         return caller
 
     def _forget(self, issuer: str, keys: KeySet) -> None:

@@ -23,28 +23,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from proxy.mcp.endpoint import Endpoints
-    from proxy.mcp.lists import Usable
-    from proxy.mcp.sessions import Seals
+    from proxy.mcp.sessions import Purpose, Seals
     from proxy.mcp.sse import Event
-    from proxy.model import Identity, Transform
+    from proxy.model import Caller, Kind, Transform
+
+    Usable = Callable[[Kind, str, Caller | None], bool]
 
 _PARTIAL = 206
 _SESSION_ID = re.compile(rb"[!-~]{1,%d}" % LONGEST)
 _UTF_8 = frozenset({b"utf-8", b"utf8", b"us-ascii"})
 _SESSION = frozenset({b"mcp-session-id"})
-# What is said of content that is no longer there; its length is the wire's.
-_STALE = frozenset(
-    {
-        b"accept-ranges",
-        b"content-digest",
-        b"content-md5",
-        b"digest",
-        b"etag",
-        b"last-modified",
-        b"repr-digest",
-    }
-)
-_SESSION_AND_STALE = _SESSION | _STALE
 
 
 class Answering(Struct, frozen=True):
@@ -62,13 +50,13 @@ class Answering(Struct, frozen=True):
 class McpAnswer(Struct, frozen=True, gc=False):
     """Decides over the answer to one request, whose `method` and `target` are as they came.
 
-    `identity` is who asked. `usable` says what they may use; without it no list is filtered. `modern` says
+    `caller` is who asked. `usable` says what they may use; without it no list is filtered. `modern` says
     that the request is of 2026-07-28 or later, which has no sessions. `opened` is called with the digest of
     the session that the answer names.
     """
 
     answering: Answering
-    identity: Identity | None
+    caller: Caller | None
     method: str
     target: bytes
     usable: Usable | None = None
@@ -87,13 +75,21 @@ class McpAnswer(Struct, frozen=True, gc=False):
         if isinstance(transform, Reason):
             return transform
         if session is None:
-            return None if transform is None else Changes(_STALE, transform=transform)
-        dropping = _SESSION if transform is None else _SESSION_AND_STALE
-        return Changes(dropping, b"" if self.modern else self._sealed(session), transform)
+            return None if transform is None else Changes(transform=transform)
+        return Changes(_SESSION, b"" if self.modern else self._sealed(session), transform)
+
+    def sealed(self, purpose: Purpose, value: bytes) -> bytes:
+        """Return what stands for a session to the one agent who may use it."""
+        identity = None if self.caller is None else self.caller.identity
+        return self.answering.seals.seal(purpose, value, identity)
+
+    def may_use(self, kind: Kind, name: str) -> bool:
+        """Say whether a list shows this to who asked."""
+        return self.usable is None or self.usable(kind, name, self.caller)
 
     def _sealed(self, session: bytes) -> bytes:
         """Return the line that names the session to its own agent."""
-        sealed = self.answering.seals.seal("session", session, self.identity)
+        sealed = self.sealed("session", session)
         if self.opened is not None:
             self.opened(digest(sealed))
         return b"Mcp-Session-Id: %b\r\n" % sealed
@@ -116,23 +112,19 @@ class McpAnswer(Struct, frozen=True, gc=False):
         if (streams and whole) or b"content-type" in repeated or not readable or coding != b"identity":
             return Reason.UPSTREAM_MALFORMED
         if usable is not None and whole:
-            return _Document(self.answering.limit, usable, modern=self.modern)
+            return _Document(self.answering.limit, self)
         return _Stream(self, endpoints)
 
 
-class _Document:
+class _Document(Struct, gc=False):
     """A JSON document, which is seen whole before any of it leaves."""
 
-    __slots__ = ("_modern", "_usable", "whole")
-
-    def __init__(self, limit: int, usable: Usable, *, modern: bool) -> None:
-        self.whole: int | None = limit
-        self._usable = usable
-        self._modern = modern
+    whole: int | None
+    answer: McpAnswer
 
     def feed(self, data: bytes) -> bytes | None:
         """As `Transform.feed`."""
-        return filtered(data, self._usable, modern=self._modern)
+        return filtered(data, self.answer.may_use, modern=self.answer.modern)
 
     def end(self) -> bytes:
         """As `Transform.end`: all of it has been fed."""
@@ -175,11 +167,10 @@ class _Stream:
             uri = self._endpoints.resolved(data, answer.target)
             if uri is None:
                 return None
-            sealed = answer.answering.seals.seal("endpoint", uri, answer.identity)
-            return event.with_data(told(answer.target, sealed))
+            return event.with_data(told(answer.target, answer.sealed("endpoint", uri)))
         if answer.usable is None:
             return event.raw
-        new = filtered(data, answer.usable, modern=answer.modern)
+        new = filtered(data, answer.may_use, modern=answer.modern)
         if new is data:
             return event.raw
         return None if new is None else event.with_data(new)

@@ -91,7 +91,7 @@ def folded(key: str) -> str:
 
 
 def _brackets(body: bytes) -> bytes:
-    """Return the brackets that are in no text, all of one kind. Linear: done for whoever has no token, too."""
+    """Return the brackets that are in no text, all of one kind. Linear."""
     # A quote is one of a string's ends where an even number of backslashes stands before it.
     parts = body.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')
     return b"".join(parts[::2]).translate(_BRACKETS, _NO_BRACKETS)

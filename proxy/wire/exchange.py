@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from proxy.model import Closing, Note, Reason, Reply
+from proxy.model import Arrived, Closing, Note, Reason, Reply
 from proxy.wire.answer import AsItCame, Changed, Whole
 from proxy.wire.framing import NO_BODY, Chunked, Malformed, Sized, keeps_alive, response_framing
-from proxy.wire.headers import LENGTH, render_reply, together
+from proxy.wire.headers import LENGTH_AND_OF_CONTENT, OF_CONTENT, render_reply, together
 from proxy.wire.hearing import Hearing
 from proxy.wire.overtime import Overtime
 
@@ -89,6 +89,9 @@ class Exchange:
             # A plain request needs nothing, and is decided here.
             try:
                 need = next(judgement)
+                if isinstance(need, Arrived):
+                    # It is there, or it is not: no hearing is needed for that.
+                    need = judgement.send(self.arrived(need.limit))
             except StopIteration as stop:
                 self.obey(stop.value)
             except Exception as error:  # noqa: BLE001 - no verdict, no forward: whatever it was
@@ -321,9 +324,11 @@ class Exchange:
         dropping = self._forward.dropping
         if changes is not None:
             added += changes.lines
-            dropping = together(dropping, changes.dropping)
-        if self._resized:
-            dropping = together(dropping, LENGTH)
+            if changes.dropping:
+                dropping = together(dropping, changes.dropping)
+            if changes.transform is not None:
+                stale = LENGTH_AND_OF_CONTENT if self._resized else OF_CONTENT
+                dropping = together(dropping, stale) if dropping else stale
         return self._wire.response_lines.head(
             answer, self.head, self._forward.told + added + b"\r\n", dropping=dropping
         )

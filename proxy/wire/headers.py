@@ -51,8 +51,20 @@ _DROP, _KEEP, _CHANGE = 0, 1, 2
 _PLAIN_CONNECTION = frozenset({b"keep-alive", b"close", b"Keep-Alive", b"Close"})
 _LOCATIONS = frozenset({b"location", b"content-location"})
 
-
 LENGTH = frozenset({b"content-length"})
+# What is said of content that may have become another (RFC 9110 sections 8.8 and 14.3, RFC 9530).
+OF_CONTENT = frozenset(
+    {
+        b"accept-ranges",
+        b"content-digest",
+        b"content-md5",
+        b"digest",
+        b"etag",
+        b"last-modified",
+        b"repr-digest",
+    }
+)
+LENGTH_AND_OF_CONTENT = LENGTH | OF_CONTENT
 
 
 @lru_cache(maxsize=256)
@@ -162,6 +174,13 @@ class RequestLines:
         `dropping` names further lower-cased headers to leave out, never such as a client chose; `target`
         stands in for the head's own.
         """
+        key = self, dropping, target
+        kept: bytes | None = head.memo.get(key)
+        if kept is None:
+            kept = head.memo[key] = self._kept(head, dropping, target)
+        return kept + added
+
+    def _kept(self, head: RequestHead, dropping: frozenset[bytes], target: bytes | None) -> bytes:
         fate = self._fates[dropping]
         lines = head.lines
         named = head.fields.get(b"connection")
@@ -170,13 +189,7 @@ class RequestLines:
             lines = tuple(line for line in lines if line[0].lower() not in leaving)
         kept = b"".join([b"%b: %b\r\n" % line for line in lines if fate[line[0]] is _KEEP])
         host = self._host or b"Host: %b\r\n" % head.host
-        return b"%b %b HTTP/1.1\r\n%b%b%b" % (
-            head.method.encode(),
-            target or head.target,
-            host,
-            kept,
-            added,
-        )
+        return b"%b %b HTTP/1.1\r\n%b%b" % (head.method.encode(), target or head.target, host, kept)
 
 
 class ResponseLines:

@@ -24,6 +24,7 @@ from hypothesis.stateful import (
 from structlog.testing import capture_logs
 
 from proxy.authn import KeySetError, Revocation, Revocations, Verifier
+from proxy.authn.credential import digest_of
 from proxy.authn.fetch import Fetched
 from proxy.authn.key_source import KeySource
 from proxy.authn.keyset import key_set
@@ -180,7 +181,7 @@ class Cached(RuleBasedStateMachine):
         """Hold the end of a verification against the model, and the cache against that end."""
         accepted = self.model.admits(token)
         assert isinstance(outcome, Caller) is (accepted is not None), outcome
-        assert self.verifier.cached(token, self.model.clock.now) is (outcome if accepted else None)
+        assert self.verifier.cached(digest_of(token), self.model.clock.now) is (outcome if accepted else None)
 
     @initialize()
     def begin_with_all(self) -> None:
@@ -251,7 +252,7 @@ class Cached(RuleBasedStateMachine):
     @invariant()
     def the_cache_says_no_more_than_a_fresh_look(self) -> None:
         for token in TOKENS:
-            caller = self.verifier.cached(token, self.model.clock.now)
+            caller = self.verifier.cached(digest_of(token), self.model.clock.now)
             if caller is not None:
                 accepted = self.model.admits(token)
                 assert accepted is not None

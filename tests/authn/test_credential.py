@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.authn.credential import Credential, credential
+from proxy.authn.credential import Credential, credential, digest_of
 from proxy.model import Deny, Reason
 
 MISSING, MALFORMED, DUPLICATED = (
@@ -53,16 +53,16 @@ REFUSED = [
 
 @pytest.mark.parametrize(("value", "token"), ACCEPTED)
 def test_a_bearer_token_is_taken_out(value: bytes, token: bytes) -> None:
-    assert credential(value, repeated=False) == Credential(token, "Bearer")
+    assert credential(value, repeated=False) == Credential(token, digest_of(token), "Bearer")
 
 
 @pytest.mark.parametrize("scheme", [b"DPoP", b"dpop", b"DPOP"])
 def test_a_token_that_promises_a_proof(scheme: bytes) -> None:
-    assert credential(scheme + b" abc", repeated=False) == Credential(b"abc", "DPoP")
+    assert credential(scheme + b" abc", repeated=False) == Credential(b"abc", digest_of(b"abc"), "DPoP")
 
 
 def test_a_credential_shows_no_token() -> None:
-    assert "secret" not in f"{Credential(b'secret', 'DPoP')!r}"
+    assert "secret" not in f"{Credential(b'secret', b'digest', 'DPoP')!r}"
 
 
 @pytest.mark.parametrize(("value", "reason"), REFUSED)

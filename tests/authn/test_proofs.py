@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from proxy.authn.credential import Credential
+from proxy.authn.credential import Credential, digest_of
 from proxy.authn.proofs import Proofs
 from proxy.authn.replay import UsedProofs
 from proxy.config import Issuer
@@ -62,11 +62,11 @@ def head(*values: bytes, target: bytes = b"/mcp", method: str = "POST") -> Reque
 
 
 def dpop(token: bytes = TOKEN) -> Credential:
-    return Credential(token, "DPoP")
+    return Credential(token, digest_of(token), "DPoP")
 
 
 def bearer() -> Credential:
-    return Credential(TOKEN, "Bearer")
+    return Credential(TOKEN, digest_of(TOKEN), "Bearer")
 
 
 def judged(

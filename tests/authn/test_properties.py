@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from proxy.authn import KeySources, Verifier, credential, key_sources
+from proxy.authn.credential import digest_of
 from proxy.config import Issuer
 from proxy.model import Caller, Deny, Identity
 from tests.authn.reference import Accepted, Terms, judge
@@ -436,7 +437,7 @@ def test_an_honest_token_that_is_changed(tier: settings) -> None:
         mutant = mutated(token, other, by)
         assume(mutant not in tokens())
         assert isinstance(verified(mutant), Deny)
-        assert verifier().cached(mutant, NOW) is None
+        assert verifier().cached(digest_of(mutant), NOW) is None
 
     holds()
 
@@ -457,11 +458,11 @@ def test_two_tokens_never_share_an_entry(tier: settings) -> None:
         assume(alike != one)
         first = verified(one, by=made)
         # Nothing but the very bytes finds it; what they find is what those bytes say.
-        assert made.cached(alike, NOW) is None
-        assert made.cached(two, NOW) is None or one == two
+        assert made.cached(digest_of(alike), NOW) is None
+        assert made.cached(digest_of(two), NOW) is None or one == two
         second = verified(two, by=made)
         for token, outcome in ((one, first), (two, second)):
-            found = made.cached(token, NOW)
+            found = made.cached(digest_of(token), NOW)
             theirs = judge(token, TERMS, NOW)
             assert (found and told(found.identity)) == (theirs if isinstance(theirs, Accepted) else None)
             assert (found is None) is isinstance(outcome, Deny)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from proxy.authn import Verifier
+from proxy.authn.credential import digest_of
 from proxy.model import Caller, Reason
 from tests.support.key_server import KeyServer, after, document, key_server, never, status
 from tests.support.keys import SigningKey, claims_like_agentlair, jwks, make_key, sign_token
@@ -39,7 +40,7 @@ class Edge:
     async def verify(self, key: SigningKey, name: str = ISSUER, kid: str | None = "") -> str | Reason:
         """Show a token, the same each time; the kid of its key, "cached", or why it was refused."""
         made = self._token(key, name, kid)
-        if self.verifier.cached(made, self.clock.now) is not None:
+        if self.verifier.cached(digest_of(made), self.clock.now) is not None:
             return "cached"
         found = await driven(self.verifier.verify(made, self.clock.now))
         return str(found.identity.key_id) if isinstance(found, Caller) else found.reason

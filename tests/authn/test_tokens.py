@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from structlog.testing import capture_logs
 
 from proxy.authn import Verifier, key_sources
+from proxy.authn.credential import digest_of
 from proxy.config import Issuer
 from proxy.model import Caller, Deny, Identity, Reason, Wait
 from tests.support.keys import (
@@ -314,7 +315,7 @@ async def test_a_good_token_is_admitted(token: str) -> None:
     admitted = await driven(verifier.verify(token.encode(), NOW))
     assert isinstance(admitted, Caller)
     assert admitted.identity.id == "acc_7f3k2m9x"
-    assert verifier.cached(token.encode(), NOW) is admitted
+    assert verifier.cached(digest_of(token.encode()), NOW) is admitted
 
 
 async def refused(token: str) -> Deny:
@@ -322,7 +323,7 @@ async def refused(token: str) -> Deny:
     denied = await driven(verifier.verify(token.encode(), NOW))
     assert isinstance(denied, Deny)
     assert denied.detail
-    assert verifier.cached(token.encode(), NOW) is None
+    assert verifier.cached(digest_of(token.encode()), NOW) is None
     return denied
 
 
@@ -363,10 +364,10 @@ async def test_an_identity_names_the_key_that_verified_it() -> None:
 
 async def test_a_cached_token_ends_with_its_expiry_and_leeway() -> None:
     _, verifier = await started()
-    assert verifier.cached(GOOD.encode(), NOW) is None
+    assert verifier.cached(digest_of(GOOD.encode()), NOW) is None
     admitted = await driven(verifier.verify(GOOD.encode(), NOW))
-    assert verifier.cached(GOOD.encode(), NOW + 3629) is admitted
-    assert verifier.cached(GOOD.encode(), NOW + 3630) is None
+    assert verifier.cached(digest_of(GOOD.encode()), NOW + 3629) is admitted
+    assert verifier.cached(digest_of(GOOD.encode()), NOW + 3630) is None
     denied = await driven(verifier.verify(GOOD.encode(), NOW + 3630))
     assert isinstance(denied, Deny)
     assert denied.reason is Reason.TOKEN_EXPIRED
@@ -377,7 +378,7 @@ async def test_two_tokens_never_share_an_entry() -> None:
     one, two = saying(sub="one"), saying(sub="two")
     for token in (one, two):
         await driven(verifier.verify(token.encode(), NOW))
-    found = [verifier.cached(token.encode(), NOW) for token in (one, two, one + "x", one[:-1])]
+    found = [verifier.cached(digest_of(token.encode()), NOW) for token in (one, two, one + "x", one[:-1])]
     assert [caller and caller.identity.id for caller in found] == ["one", "two", None, None]
 
 
@@ -388,10 +389,10 @@ async def test_the_cache_is_bounded_and_keeps_what_is_used() -> None:
     one, two, three = (saying(sub=name).encode() for name in ("one", "two", "three"))
     await driven(verifier.verify(one, NOW))
     await driven(verifier.verify(two, NOW))
-    assert verifier.cached(one, NOW) is not None
+    assert verifier.cached(digest_of(one), NOW) is not None
     await driven(verifier.verify(three, NOW))
-    assert verifier.cached(two, NOW) is None
-    assert verifier.cached(one, NOW) is not None
+    assert verifier.cached(digest_of(two), NOW) is None
+    assert verifier.cached(digest_of(one), NOW) is not None
 
 
 async def test_an_identity_is_dressed_once() -> None:
@@ -405,7 +406,7 @@ async def test_an_identity_is_dressed_once() -> None:
     verifier = Verifier(ISSUERS, sources, count)
     await sources[ISSUER].load()
     await driven(verifier.verify(GOOD.encode(), NOW))
-    assert all(verifier.cached(GOOD.encode(), NOW) for _ in range(3))
+    assert all(verifier.cached(digest_of(GOOD.encode()), NOW) for _ in range(3))
     assert len(dressed) == 1
 
 
@@ -434,9 +435,9 @@ async def test_a_removed_key_takes_its_tokens_with_it_and_no_others(tmp_path: Pa
         assert isinstance(await driven(verifier.verify(token, NOW)), Caller)
     file.write_bytes(jwks_bytes(ES256))
     await sources[ISSUER].refetch()
-    assert verifier.cached(removed, NOW) is None
-    assert verifier.cached(kept, NOW) is not None
-    assert verifier.cached(others, NOW) is not None
+    assert verifier.cached(digest_of(removed), NOW) is None
+    assert verifier.cached(digest_of(kept), NOW) is not None
+    assert verifier.cached(digest_of(others), NOW) is not None
     denied = await driven(verifier.verify(removed, NOW))
     assert isinstance(denied, Deny)
     assert denied.reason is KEY
@@ -453,8 +454,8 @@ async def test_keys_that_grow_too_old_take_their_tokens_with_them(tmp_path: Path
     assert isinstance(await driven(verifier.verify(GOOD.encode(), NOW)), Caller)
     file.unlink()
     clock.now += 600
-    assert verifier.cached(GOOD.encode(), clock.now - 1) is not None
-    assert verifier.cached(GOOD.encode(), clock.now) is None
+    assert verifier.cached(digest_of(GOOD.encode()), clock.now - 1) is not None
+    assert verifier.cached(digest_of(GOOD.encode()), clock.now) is None
     denied = await driven(verifier.verify(GOOD.encode(), clock.now))
     assert isinstance(denied, Deny)
     assert denied.reason is Reason.KEYS_UNAVAILABLE

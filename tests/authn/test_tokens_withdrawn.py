@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from proxy.authn import Introspectors, Revocation, Revocations, Verifier, key_sources
+from proxy.authn.credential import digest_of
 from proxy.authn.revocation_source import RevocationSource
 from proxy.config import Issuer
 from proxy.model import Caller, Deny, Identity, Reason
@@ -89,7 +90,7 @@ class World:
         """The reason, and whom the refusal names; nothing of it may be in the cache."""
         denied = await self.verify(token)
         assert isinstance(denied, Deny)
-        assert self.verifier.cached(token, self.clock()) is None
+        assert self.verifier.cached(digest_of(token), self.clock()) is None
         return denied.reason, None if denied.caller is None else denied.caller.identity.id
 
 
@@ -131,7 +132,7 @@ async def test_what_is_revoked_leaves_the_cache_and_nothing_else(tmp_path: Path)
         for token in (JWT, other, OPAQUE):
             assert isinstance(await made.verify(token), Caller)
         made.revocations.tell(Revocation(jti="tok_01J9ZC4Q"))
-        found = [made.verifier.cached(token, NOW) is not None for token in (JWT, other, OPAQUE)]
+        found = [made.verifier.cached(digest_of(token), NOW) is not None for token in (JWT, other, OPAQUE)]
         assert found == [False, True, True]
 
 
@@ -140,8 +141,8 @@ async def test_an_opaque_token_is_asked_about_and_kept_for_a_minute(tmp_path: Pa
         admitted = await made.verify(OPAQUE)
         assert isinstance(admitted, Caller)
         assert (admitted.identity.issuer, admitted.identity.key_id) == (ISSUER, None)
-        assert made.verifier.cached(OPAQUE, NOW + 59.9) is admitted
-        assert made.verifier.cached(OPAQUE, NOW + 60) is None
+        assert made.verifier.cached(digest_of(OPAQUE), NOW + 59.9) is admitted
+        assert made.verifier.cached(digest_of(OPAQUE), NOW + 60) is None
         made.answers(document({"active": False}))
         assert await made.refused(b"another-opaque-token") == (Reason.TOKEN_INACTIVE, None)
 
@@ -151,7 +152,7 @@ async def test_an_opaque_token_has_no_key_that_could_go(tmp_path: Path) -> None:
         assert isinstance(await made.verify(OPAQUE), Caller)
         made.file.write_bytes(jwks_bytes(NEXT))
         await made.sources[ISSUER].refetch()
-        assert made.verifier.cached(OPAQUE, NOW) is not None
+        assert made.verifier.cached(digest_of(OPAQUE), NOW) is not None
 
 
 async def test_a_jwt_is_not_asked_about_where_opaque_tokens_are(tmp_path: Path) -> None:
@@ -164,8 +165,8 @@ async def test_an_issuer_that_is_always_asked_has_the_last_word(tmp_path: Path) 
     async with world(tmp_path, "always") as made:
         admitted = await made.verify(JWT)
         assert isinstance(admitted, Caller)
-        assert made.verifier.cached(JWT, NOW + 59.9) is admitted
-        assert made.verifier.cached(JWT, NOW + 60) is None
+        assert made.verifier.cached(digest_of(JWT), NOW + 59.9) is admitted
+        assert made.verifier.cached(digest_of(JWT), NOW + 60) is None
     for answer, reason in (
         (document({"active": False}), Reason.TOKEN_INACTIVE),
         (status(500), Reason.INTROSPECTION_UNAVAILABLE),

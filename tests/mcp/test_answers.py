@@ -9,40 +9,31 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.mcp import Answering, Endpoints, McpAnswer, Seals, digest, sealed_endpoint
-from proxy.model import Changes, Identity, Reason
+from proxy.model import Caller, Changes, Identity, Reason
 
 if TYPE_CHECKING:
     from proxy.model import Answer, Kind, Transform
 
 AGENT = Identity("agent-1", "https://issuer.example", (), (), {}, 0.0)
 SEALS = Seals(["k" * 32], "https://mcp.example.com/mcp", "http://127.0.0.1:8000")
+CALLER = Caller(AGENT, frozenset(), b"", b"")
 LIMIT = 400
 STREAMABLE = Answering(SEALS, LIMIT)
 WITH_SSE = Answering(SEALS, LIMIT, Endpoints(["http://127.0.0.1:8000"]))
 ID = b"session-1"
 SEALED_LINE = b"Mcp-Session-Id: " + SEALS.seal("session", ID, AGENT) + b"\r\n"
 SESSION = frozenset({b"mcp-session-id"})
-STALE = frozenset(
-    {
-        b"accept-ranges",
-        b"content-digest",
-        b"content-md5",
-        b"digest",
-        b"etag",
-        b"last-modified",
-        b"repr-digest",
-    }
-)
 JSON, EVENTS = b"application/json", b"text/event-stream"
 MALFORMED = Reason.UPSTREAM_MALFORMED
 
 
-def usable(kind: Kind, name: str) -> bool:
+def usable(kind: Kind, name: str, caller: Caller | None) -> bool:
+    assert caller is CALLER
     return (kind, name) == ("tool", "read")
 
 
 def answer(answering: Answering = STREAMABLE, method: str = "POST", **more: Any) -> McpAnswer:
-    return McpAnswer(answering, AGENT, method, b"/mcp?x=1", **more)
+    return McpAnswer(answering, CALLER, method, b"/mcp?x=1", **more)
 
 
 def changes(
@@ -84,7 +75,8 @@ def test_two_session_lines_are_one_too_many(modern: bool) -> None:
 
 def test_a_session_is_sealed_for_who_asked() -> None:
     for identity in (None, Identity("agent-2", "https://issuer.example", (), (), {}, 0.0)):
-        decided = changes(McpAnswer(STREAMABLE, identity, "POST", b"/mcp"), mcp_session_id=ID)
+        caller = None if identity is None else Caller(identity, frozenset(), b"", b"")
+        decided = changes(McpAnswer(STREAMABLE, caller, "POST", b"/mcp"), mcp_session_id=ID)
         assert isinstance(decided, Changes)
         sealed = decided.lines.removeprefix(b"Mcp-Session-Id: ").removesuffix(b"\r\n")
         assert SEALS.open("session", sealed, identity) == ID
@@ -152,7 +144,7 @@ PRIVATE = b'{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"read"}],"cacheSc
 UNREAD = b'{"result":{"tools":[{"Name":"delete"}]}}'
 
 
-def transform(decided: Changes | Reason | None, dropping: frozenset[bytes] = STALE) -> Transform:
+def transform(decided: Changes | Reason | None, dropping: frozenset[bytes] = frozenset()) -> Transform:
     assert isinstance(decided, Changes)
     assert decided.dropping == dropping
     assert decided.transform is not None
@@ -171,7 +163,7 @@ def test_json_is_filtered_as_a_whole(media: bytes) -> None:
 
 def test_a_session_may_come_with_a_list() -> None:
     decided = changes(FILTERS, content_type=JSON, mcp_session_id=ID)
-    assert transform(decided, SESSION | STALE).feed(LIST) == LEFT
+    assert transform(decided, SESSION).feed(LIST) == LEFT
     assert isinstance(decided, Changes)
     assert decided.lines == SEALED_LINE
 

@@ -11,6 +11,7 @@ from urllib.parse import quote
 import pytest
 
 from proxy.authn import Credential, Verifier, credential, key_sources
+from proxy.authn.credential import digest_of
 from proxy.config import load
 from proxy.gate import dress
 from proxy.model import Caller, Deny, Reason, Wait
@@ -92,12 +93,12 @@ def test_each_token_is_judged_as_expected(row: Row, verifier: Verifier) -> None:
         assert row.reason is None
         found = (verdict.identity.id, verdict.identity.issuer, verdict.identity.scopes)
         assert found == (row.agent, row.issuer, row.scopes)
-        assert verifier.cached(token, NOW) is verdict
+        assert verifier.cached(digest_of(token), NOW) is verdict
     else:
         assert verdict.reason is row.reason, verdict.detail
         assert (verdict.caller and verdict.caller.identity.id) == row.agent
         assert verdict.detail
-        assert verifier.cached(token, NOW) is None
+        assert verifier.cached(digest_of(token), NOW) is None
 
 
 def test_the_table_is_as_large_and_as_mixed_as_it_should_be() -> None:
