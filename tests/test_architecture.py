@@ -59,6 +59,7 @@ SHELLS = {
     "cli/configuration.py",
     "cli/demo.py",
     "cli/explain.py",
+    "cli/footing.py",
     "cli/revoke.py",
     "cli/run.py",
     "cli/token.py",

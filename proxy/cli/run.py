@@ -15,6 +15,7 @@ import uvloop
 from proxy.audit import configure_operations
 from proxy.authn import KeySetError, RevocationError
 from proxy.cli.configuration import ConfigFile, read, refused
+from proxy.cli.footing import take_footing
 from proxy.server import Server, StartError
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def run(config: ConfigFile = None) -> None:
     """Serve: SIGTERM or Ctrl-C finishes what is in progress and stops, SIGHUP reopens the log file."""
     loaded = read(config)
     configure_operations(sys.stderr)
+    take_footing()
     _raise_file_limit(loaded)
     try:
         uvloop.run(_serve(loaded))

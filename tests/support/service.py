@@ -18,7 +18,7 @@ from tests.support.keys import claims_like_agentlair, jwks_bytes, make_key, sign
 from tests.support.programs import Program, program, until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 ISSUER = "https://agentlair.dev"
@@ -74,12 +74,12 @@ class Service:
 
 
 @contextlib.contextmanager
-def keystile(folder: Path, **settings: Any) -> Iterator[Service]:
+def keystile(folder: Path, /, run: Sequence[object] = RUN, **settings: Any) -> Iterator[Service]:
     """Run Keystile with these top-level settings until the block ends; its files are kept in `folder`."""
     # "stdout" is the name of the file that keeps the program's standard output, too.
     log = settings.setdefault("log", {"output": "access.log"})
     configuration = write_configuration(folder, **settings)
-    with program([*RUN, configuration], folder) as running:
+    with program([*run, configuration], folder) as running:
         service = Service(running, folder / log["output"])
         yield service
     assert service.stop() == 0, running.errors
