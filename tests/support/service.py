@@ -24,18 +24,18 @@ if TYPE_CHECKING:
 ISSUER = "https://agentlair.dev"
 RESOURCE = "https://mcp.example.com/mcp"
 RUN = (sys.executable, "-m", "proxy", "run")
-_KEY = make_key("EdDSA", "al-2026-11")
+AGENT_KEY = make_key("EdDSA", "al-2026-11")
 
 
 def agent_token(**claims: Any) -> str:
     """A token as AgentLair makes them (EdDSA, `typ: JWT`), good for an hour from now."""
-    return sign_token(_KEY, claims_like_agentlair(time.time(), **claims))
+    return sign_token(AGENT_KEY, claims_like_agentlair(time.time(), **claims))
 
 
 def write_configuration(folder: Path, **settings: Any) -> Path:
     """Write a configuration that trusts `agent_token`, with `settings` laid over its top-level keys."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "jwks.json").write_bytes(jwks_bytes(_KEY))
+    (folder / "jwks.json").write_bytes(jwks_bytes(AGENT_KEY))
     usual = {
         "listen": "127.0.0.1:0",
         "resource": RESOURCE,
