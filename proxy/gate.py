@@ -17,6 +17,7 @@ from proxy.authn import credential as read_credential
 from proxy.authz import NAMES, Hosts, Pages, Route, Router, canonical, expand, passes, requested
 from proxy.mcp import identify
 from proxy.messages import Messages
+from proxy.mode import WOULD_DENY, Mode
 from proxy.model import Arrived, Caller, Deny, Forward, Note, Opening, Reason, Reply, RequestHead, Time
 from proxy.openings import Openings
 from proxy.refusals import Metadata, Refusals
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     _StandIn = Literal["basic", "cookie"]
     """A credential of the upstream's own login."""
 
+_UNMATCHED = Deny(Reason.ROUTE_UNMATCHED, "no rule matches this path and method")
 _METHOD_NOT_ALLOWED = 405
 _NO_CONTENT = 204
 _LONGEST_LOOK = 64 * 1024
@@ -94,7 +96,8 @@ class Gate:
         }
         self._credentials = credential_lines(config.upstream.headers)
         self._openings = Openings(forwarding)
-        self._messages = Messages(config)
+        self._mode = Mode(config)
+        self._messages = Messages(config, self._mode)
 
     def judge(self, head: RequestHead, now: float) -> Judgement:
         """Decide one request; `now` is Unix seconds."""
@@ -149,11 +152,16 @@ class Gate:
 
         # Only now: without a token nobody learns which paths there are.
         if route is None:
-            return Deny(Reason.ROUTE_UNMATCHED, "no rule matches this path and method")
+            if self._mode.stands(_UNMATCHED, opening):
+                return _UNMATCHED
+            route = self._router.unruled(asking.path)
+            foreign = self._pages.refused(route, head) if b"origin" in head.fields else None
+            if foreign is not None:
+                return foreign
         if self._messages.reads(head, route):
             asked = yield from self._messages.ask(head, route, caller, opening)
         else:
-            asked = self._messages.plain(head, route, caller)
+            asked = self._messages.plain(head, route, caller, opening)
         if isinstance(asked, Deny):
             return asked
         refused = None
@@ -162,11 +170,14 @@ class Gate:
         if route.rate is not None or asked.entries:
             refused = yield from self._paced(route, asked, caller, opening.client, now)
             waited = True
+        if refused is not None and not self._mode.stands(refused, opening):
+            refused = None
         if refused is None and waited and isinstance(credential, Credential):
             refused = yield from self._withdrawn(credential)
         if refused is not None:
             return refused
-        opening.decision = "allow"
+        if opening.decision != WOULD_DENY:
+            opening.decision = "allow"
         return self._forward(head, route, begun, asked, stand_in, now)
 
     def _asking(self, head: RequestHead) -> _Asking | Deny:
@@ -280,7 +291,7 @@ class Gate:
         opening = begun.opening
         caller, lines, unfit, told = opening.caller, self._lines, _NO_STATUS, opening.told
         added, dropping = self._correlated(head, begun, asked)
-        if route.public:
+        if route.public and opening.reason is None:
             opening.reason = Note.PUBLIC
         if caller is not None:
             added = caller.lines + added

@@ -27,6 +27,7 @@ from proxy.mcp import (
     media,
     sealed_endpoint,
 )
+from proxy.mode import WOULD_DENY
 from proxy.model import Arrived, Body, Call, Deny, Reason
 from proxy.openings import trace_of
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from proxy.authz import Admitted, Operations, Route
     from proxy.config import Config
     from proxy.mcp import Message, Reading
+    from proxy.mode import Mode
     from proxy.model import Answer, Caller, Need, Opening, Operation, RequestHead
     from proxy.openings import Trace
 
@@ -119,7 +121,8 @@ _NO_SESSION = Session()
 class Messages:
     """Judges what requests ask of the MCP servers behind a configuration's rules."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, mode: Mode) -> None:
+        self._mode = mode
         self._limit = config.limits.mcp_body
         self._logged = frozenset(config.log.arguments)
         keys = [key.get_secret_value() for key in config.session_key] or [secrets.token_urlsafe(32)]
@@ -136,10 +139,10 @@ class Messages:
         """Say whether a request has a session, or a body that is to be read: whether `ask` is to be asked."""
         return route.on_mcp_path or b"mcp-session-id" in head.fields
 
-    def plain(self, head: RequestHead, route: Route, caller: Caller | None) -> Asked | Deny:
+    def plain(self, head: RequestHead, route: Route, caller: Caller | None, opening: Opening) -> Asked | Deny:
         """Judge a request that asks for nothing but its route."""
         refused = None if caller is None else judge(route, caller)
-        if refused is not None:
+        if refused is not None and self._mode.stands(refused, opening):
             return refused
         answer = McpAnswer(self._answering[False], caller, head.method, head.target)
         return Asked(answer, is_open_ended=head.method == "GET")
@@ -172,7 +175,7 @@ class Messages:
         if isinstance(read, Deny):
             return read
         opening.mcp = self._calls(read, session, said.protocol)
-        entries = _judged(read, route, operations, caller, session, opening)
+        entries = self._judged(read, route, operations, caller, session, opening)
         if isinstance(entries, Deny):
             return entries
         heard = _heard(read, session, entries, modern=said.modern, waited=waited)
@@ -189,7 +192,7 @@ class Messages:
     ) -> Asked | Deny:
         """Judge a request that has no message."""
         refused = None if caller is None else judge(route, caller)
-        if refused is not None:
+        if refused is not None and self._mode.stands(refused, opening):
             return refused
         if route.mcp is not None and (session.digest is not None or said.protocol is not None):
             opening.mcp = Call(session=session.digest, protocol=said.protocol)
@@ -227,6 +230,34 @@ class Messages:
         opening.rpc = identify(body) or b""
         return read
 
+    def _judged(
+        self,
+        read: Reading,
+        route: Route,
+        operations: Operations,
+        caller: Caller | None,
+        session: Session,
+        opening: Opening,
+    ) -> tuple[Route, ...] | Deny:
+        """Judge every message; return the entries that decided."""
+        entries: tuple[Route, ...] = ()
+        for message in read.messages:
+            judged: Admitted | Deny | None = _astray(message, session, caller)
+            if judged is None and not message.operations:
+                judged = None if caller is None else judge(route, caller)
+            elif judged is None:
+                for operation in message.operations:
+                    judged = operations.judge(operation, caller)
+                    if isinstance(judged, Deny):
+                        if self._mode.stands(judged, opening):
+                            break
+                    elif judged.entry is not None:
+                        entries += (judged.entry,)
+            if isinstance(judged, Deny) and self._mode.stands(judged, opening):
+                opening.rpc = _answered(message)
+                return judged
+        return entries
+
     def _asked(
         self, head: RequestHead, route: Route, caller: Caller | None, opening: Opening, heard: Heard
     ) -> Asked:
@@ -237,12 +268,14 @@ class Messages:
         if operations is not None:
             speaks_sse = route.transport != "streamable"
             opened = partial(_note_session, opening) if heard.opens else None
-            if operations.filters:
+            if operations.filters and not self._mode.observes:
                 usable = operations.usable
                 lines, dropping = lines + _PLAIN, _PARTS
             elif speaks_sse and head.method == "GET":
                 lines, dropping = lines + _PLAIN, _ENCODINGS
-        if len(entries) == 1:
+        if opening.decision == WOULD_DENY:
+            pass  # what would have decided is noted
+        elif len(entries) == 1:
             opening.entry, opening.required = entries[0].name, entries[0].required
         elif entries:
             opening.entry = ", ".join(dict.fromkeys(entry.name for entry in entries))
@@ -298,33 +331,6 @@ class Messages:
 def _answered(message: Message) -> bytes:
     """Return the id that a refusal of a message answers; a response is not answered."""
     return b"" if message.method is None else message.id or b""
-
-
-def _judged(
-    read: Reading,
-    route: Route,
-    operations: Operations,
-    caller: Caller | None,
-    session: Session,
-    opening: Opening,
-) -> tuple[Route, ...] | Deny:
-    """Judge every message; return the entries that decided."""
-    entries: tuple[Route, ...] = ()
-    for message in read.messages:
-        judged: Admitted | Deny | None = _astray(message, session, caller)
-        if judged is None and not message.operations:
-            judged = None if caller is None else judge(route, caller)
-        elif judged is None:
-            for operation in message.operations:
-                judged = operations.judge(operation, caller)
-                if isinstance(judged, Deny):
-                    break
-                if judged.entry is not None:
-                    entries += (judged.entry,)
-        if isinstance(judged, Deny):
-            opening.rpc = _answered(message)
-            return judged
-    return entries
 
 
 def _heard(

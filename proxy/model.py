@@ -220,11 +220,13 @@ class Call(Struct, frozen=True, omit_defaults=True, gc=False):
 class Opening(Struct, gc=False):
     """What is known of a request when it is decided: the first half of its access line, and of its answer.
 
-    `timestamp` is Unix seconds. `path` never has the query. `decision` is
-    "allow" or "deny"; `required` is the scopes that the rule asks for. `mcp` is what a request for MCP
-    asks: a tuple where it is a batch. Not for the log: `entry` names the MCP entry that decided; `rpc` is the
-    JSON-RPC `id` that a refusal answers, as JSON, empty where it is unknown, None where nobody speaks MCP;
-    `told` is header lines that every answer gets, each ending in CRLF.
+    `timestamp` is Unix seconds. `path` never has the query. `decision` is "allow", "deny", or "would_deny"
+    where a refusal was only observed; `required` is the scopes that the rule asks for. `mcp` is what a
+    request for MCP asks: a tuple where it is a batch.
+
+    Not for the log: `entry` names the MCP entry that decided; `rpc` is the JSON-RPC `id` that a refusal
+    answers, as JSON, empty where it is unknown, None where nobody speaks MCP; `told` is header lines that
+    every answer gets, each ending in CRLF.
     """
 
     timestamp: float

@@ -120,6 +120,8 @@ class Server:
         except BaseException:
             await self._stop()
             raise
+        if self._config.mode == "observe":
+            _operations.warning("observe_mode", problem="what rules refuse goes on to the upstream")
         _operations.info("listening", address=_spelled(self.address), upstream=self._config.upstream.url)
 
     async def _start(self, config: Config) -> None:

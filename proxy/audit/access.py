@@ -121,7 +121,7 @@ class AccessLog:
             line = self._lines.stream_open(opening, end)
         else:
             line = self._lines.access(opening, end)
-        return (line, minor, self._lossless and opening.decision == "allow"), {}
+        return (line, minor, self._lossless and opening.decision != "deny"), {}
 
     def _count(self, tally: _Tally, opening: Opening) -> None:
         tally.add(opening)

@@ -137,7 +137,9 @@ class Lines:
             self._worker,
             truncated or cut,
         )
-        return self._line("access", opening, closing.status, closing.reason or opening.reason, after)
+        # What a rule would have refused says so for good, however its answer ended.
+        reason = opening.reason if opening.decision == "would_deny" else closing.reason or opening.reason
+        return self._line("access", opening, closing.status, reason, after)
 
     def stream_open(self, opening: Opening, status: int) -> bytes:
         """The line that says a long answer has started; its access line follows when it ends."""
@@ -161,7 +163,7 @@ class Lines:
     def _line(
         self, event: str, opening: Opening, status: int, reason: Reason | Note | None, after: _After
     ) -> bytes:
-        level = "error" if status >= 500 else "warning" if opening.decision == "deny" else "info"  # noqa: PLR2004 - RFC 9110 section 15.6
+        level = "error" if status >= 500 else "info" if opening.decision == "allow" else "warning"  # noqa: PLR2004 - RFC 9110 section 15.6
         before = _Before(
             self._stamp(opening.timestamp),
             level,

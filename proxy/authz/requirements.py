@@ -53,6 +53,27 @@ class Route(Struct, frozen=True):
     cors: bool | None
 
 
+UNRULED = Route(
+    name="",
+    public=False,
+    any_host=False,
+    scopes=(),
+    choices=(),
+    claims=(),
+    issuers=frozenset(),
+    required=(),
+    barred={},
+    passthrough=None,
+    rate=None,
+    mcp=None,
+    transport="auto",
+    on_mcp_path=False,
+    origins=frozenset(),
+    cors=None,
+)
+"""A rule that asks for nothing."""
+
+
 def prepared(rule: Rule, issuers: Iterable[Issuer], hierarchy: Mapping[str, Iterable[str]]) -> Route:
     """Make a rule ready, its `mcp` apart; `hierarchy` is the configuration's `scopes`."""
     choices = (rule.any_scopes,) if rule.any_scopes else ()

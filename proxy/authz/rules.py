@@ -16,7 +16,7 @@ from proxy.authz.operations import Operations
 from proxy.authz.origins import spellings
 from proxy.authz.paths import folded
 from proxy.authz.patterns import compiled
-from proxy.authz.requirements import Route, prepared
+from proxy.authz.requirements import UNRULED, Route, prepared
 from proxy.model import Deny, Reason
 
 if TYPE_CHECKING:
@@ -75,6 +75,11 @@ class Router:
                 self._memo.clear()
             self._memo[key] = found
         return found
+
+    def unruled(self, path: str) -> Route:
+        """Return what stands in for a rule where none matches a canonical path: one that asks for nothing."""
+        strict, lenient = path.rstrip("/"), folded(path).rstrip("/")
+        return replace(UNRULED, on_mcp_path=self._serves_mcp(strict, lenient))
 
     def _search(self, method: str, host: bytes, path: str) -> Route | Deny | None:
         listed_as = spellings(host) if self._reads_host else ()

@@ -45,7 +45,7 @@ def explain(
     """Say what would become of a request: the decision, the rule, the reason. The upstream is sent nothing.
 
     Issuers are asked for their keys and, where `introspection` says so, about the token. The exit code is 0
-    for allow and 1 for deny.
+    for allow, 1 for deny and for what `mode: observe` lets through.
     """
     loaded = read(config)
     # That keys were read is no news here; that they could not be is.

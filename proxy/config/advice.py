@@ -27,11 +27,20 @@ def warnings(config: Config) -> tuple[Fault, ...]:
 
 def unwise(config: Config) -> tuple[Fault, ...]:
     """Return what is legal, and better done otherwise."""
-    return _told((*_issuers(config), *_rules(config), *_sessions(config)))
+    return _told((*_mode(config), *_issuers(config), *_rules(config), *_sessions(config)))
 
 
 def _told(slips: Iterable[Slip]) -> tuple[Fault, ...]:
     return tuple(Fault(written(slip.location), None, slip.problem, slip.remedy) for slip in slips)
+
+
+def _mode(config: Config) -> Iterator[Slip]:
+    if config.mode == "observe":
+        yield Slip(
+            ("mode",),
+            "observe: what rules refuse goes on to the upstream",
+            "set enforce",
+        )
 
 
 def _issuers(config: Config) -> Iterator[Slip]:

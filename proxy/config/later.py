@@ -15,7 +15,6 @@ LATER: dict[type[Section], frozenset[str]] = {
     Config: frozenset(
         {
             "drain",
-            "mode",
             "tls",
             "version",
             "watch",

@@ -129,6 +129,10 @@ class Config(Section):
         description="Where clients connect; port 0 lets the system choose.",
     )
     admin: None = Field(None, description="The admin listener: null until it exists.")
+    mode: Literal["enforce", "observe"] = Field(
+        "enforce",
+        description="`observe` forwards what rules refuse, and says in the log that it would be refused.",
+    )
     upstream: Annotated[Upstream, shorthand("url", str | Upstream)] = Field(
         description="The server that is protected: its URL alone, or a mapping."
     )
