@@ -21,7 +21,7 @@ from proxy.mode import WOULD_DENY, Mode
 from proxy.model import Arrived, Caller, Deny, Forward, Note, Opening, Reason, Reply, RequestHead, Time
 from proxy.openings import Openings
 from proxy.refusals import Metadata, Refusals
-from proxy.wire import RequestLines, credential_lines, identity_lines, together
+from proxy.wire import UPGRADED, RequestLines, credential_lines, identity_lines, together
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     """A credential of the upstream's own login."""
 
 _UNMATCHED = Deny(Reason.ROUTE_UNMATCHED, "no rule matches this path and method")
+_UPGRADE_REFUSED = Deny(Reason.UPGRADE_REFUSED, "no rule lets this path change protocols")
 _METHOD_NOT_ALLOWED = 405
 _NO_CONTENT = 204
 _LONGEST_LOOK = 64 * 1024
@@ -152,12 +153,12 @@ class Gate:
 
         # Only now: without a token nobody learns which paths there are.
         if route is None:
-            if self._mode.stands(_UNMATCHED, opening):
-                return _UNMATCHED
-            route = self._router.unruled(asking.path)
-            foreign = self._pages.refused(route, head) if b"origin" in head.fields else None
-            if foreign is not None:
-                return foreign
+            unruled = self._unruled(head, asking.path, opening)
+            if isinstance(unruled, Deny):
+                return unruled
+            route = unruled
+        if b"upgrade" in head.fields and (not route.upgrade or route.on_mcp_path):
+            return _UPGRADE_REFUSED
         if self._messages.reads(head, route):
             asked = yield from self._messages.ask(head, route, caller, opening)
         else:
@@ -195,6 +196,13 @@ class Gate:
             head.fields.get(b"authorization"), repeated=b"authorization" in head.repeated
         )
         return _Asking(path, route, document, credential)
+
+    def _unruled(self, head: RequestHead, path: str, opening: Opening) -> Route | Deny:
+        """Stand in for the rule that a request does not have."""
+        if self._mode.stands(_UNMATCHED, opening):
+            return _UNMATCHED
+        route = self._router.unruled(path)
+        return self._pages.refused(route, head) or route
 
     def fault(self, reason: Reason, seen: Opening | RequestHead | Peer, now: float) -> Reply:
         """Word the answer to a request that failed on the wire."""
@@ -310,8 +318,11 @@ class Gate:
             # What a page may read is decided here; a second answer to that would make none of the two.
             dropping, unsaid = together(dropping, _ORIGIN), NAMES
         until = caller.identity.until if caller is not None and asked.is_open_ended else None
+        upgrades = b"upgrade" in head.fields
+        if upgrades:
+            added += UPGRADED
         outgoing = lines.head(head, added, dropping=dropping, target=asked.target)
-        return Forward(outgoing, opening, unfit, told, asked.answer, until, unsaid)
+        return Forward(outgoing, opening, unfit, told, asked.answer, until, unsaid, upgrades)
 
     def _correlated(self, head: RequestHead, begun: Begun, asked: Asked) -> tuple[bytes, frozenset[bytes]]:
         """The lines that tell which request this is and for whom, and which of the client's must go."""

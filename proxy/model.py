@@ -351,7 +351,8 @@ class Forward(Struct, frozen=True, gc=False):
     answer goes to nobody: the client gets the refusal. `told` is header lines for the client, each ending in
     CRLF, which its answer gets besides the upstream's. `answer` decides over the rest of it, None where it
     goes on as it came. A stream of events ends at `until` (Unix seconds), None where it ends by itself.
-    `dropping` names lines of the upstream's answer that are left out, lower-cased.
+    `dropping` names lines of the upstream's answer that are left out, lower-cased. `upgrade`: the answer may
+    be 101, and what follows passes both ways.
     """
 
     head: bytes
@@ -361,6 +362,7 @@ class Forward(Struct, frozen=True, gc=False):
     answer: Answer | None = None
     until: float | None = None
     dropping: frozenset[bytes] = frozenset()
+    upgrade: bool = False
 
     def __repr__(self) -> str:
         """Say nothing: the head has the upstream's credentials."""

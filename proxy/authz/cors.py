@@ -64,11 +64,12 @@ class Pages:
     def refused(self, route: Route, head: RequestHead) -> Deny | None:
         """Return why a page may not make this request; None where it may, or where no page makes it.
 
-        Asked on every path that serves MCP, and wherever `origins` are named.
+        Asked on every path that serves MCP, wherever `origins` are named, and of every upgrade: what comes
+        back through a WebSocket every page may read.
         """
         if b"origin" not in head.fields:
             return None
-        asked = route.on_mcp_path or route.origins or self._origins
+        asked = route.on_mcp_path or route.origins or self._origins or b"upgrade" in head.fields
         return _FOREIGN if asked and self._known(route, head) is None else None
 
     def speaks(self, route: Route) -> bool:

@@ -46,6 +46,7 @@ class Route(Struct, frozen=True):
     barred: Mapping[str, frozenset[str]]
     passthrough: Credentials | None
     rate: Pace | None
+    upgrade: bool
     mcp: Operations | None
     transport: str
     on_mcp_path: bool
@@ -65,6 +66,7 @@ UNRULED = Route(
     barred={},
     passthrough=None,
     rate=None,
+    upgrade=False,
     mcp=None,
     transport="auto",
     on_mcp_path=False,
@@ -89,6 +91,7 @@ def prepared(rule: Rule, issuers: Iterable[Issuer], hierarchy: Mapping[str, Iter
         barred=barred({*rule.scopes, *rule.any_scopes}, issuers, hierarchy),
         passthrough=credentials(rule.passthrough),
         rate=paced(rule.rate, told_name(rule)),
+        upgrade=bool(rule.upgrade),
         mcp=None,
         transport=rule.transport,
         on_mcp_path=rule.mcp is not None,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from proxy.config.rule import Rule
 from proxy.config.schema import Config, Log
 from proxy.config.upstream import Upstream
 
@@ -22,6 +21,5 @@ LATER: dict[type[Section], frozenset[str]] = {
         }
     ),
     Upstream: frozenset({"retry", "tls"}),
-    Rule: frozenset({"upgrade"}),
     Log: frozenset({"chain", "fields", "format", "spill"}),
 }

@@ -101,6 +101,9 @@ class Rule(Section):
     rate: Rated | None = Field(
         None, description="Requests of one agent, as in `600/m`; without a token, of one client address."
     )
+    upgrade: ListOf[Literal["websocket"]] = Field(
+        (), description="Protocols that a connection may change to; none where absent."
+    )
     mcp: Served | None = Field(
         None,
         description="An MCP server: true seals sessions and logs; of entries, the first match decides.",

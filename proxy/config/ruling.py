@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from proxy.config.schema import Config
 
 _REQUIREMENTS = ("scopes", "any_scopes", "claims", "issuers")
-_LISTS = ("methods", "host", "passthrough", *_REQUIREMENTS)
+_LISTS = ("methods", "host", "passthrough", "upgrade", *_REQUIREMENTS)
 # What an unknown caller cannot meet: who is let through by the upstream's own login has no claims here.
 _UNMET = ("public", "scopes", "any_scopes", "claims", "mcp")
 
@@ -40,6 +40,7 @@ def slips(config: Config) -> Iterator[Slip]:
                 yield Slip((*at, "issuers", number), "not a configured issuer", "name one of issuers")
         yield from _selectors(config, rule, at)
         yield from _transport(rule, at)
+        yield from _upgrade(rule, at)
         yield from entries.slips(rule, at)
     yield from shadows.slips(config.rules)
 
@@ -69,6 +70,15 @@ def _transport(rule: Rule, at: Location) -> Iterator[Slip]:
         yield Slip((*at, "methods"), "without POST, which all messages of MCP are", "add it")
     if rule.methods and "GET" not in rule.methods and rule.transport == "sse":
         yield Slip((*at, "methods"), "without GET, which opens the streams of this transport", "add it")
+
+
+def _upgrade(rule: Rule, at: Location) -> Iterator[Slip]:
+    if not rule.upgrade:
+        return
+    if rule.mcp is not None:
+        yield Slip((*at, "upgrade"), "on a rule with mcp: it would hide the messages", "give it its own rule")
+    if rule.methods and "GET" not in rule.methods:
+        yield Slip((*at, "methods"), "without GET, with which an upgrade begins", "add it")
 
 
 def _selectors(config: Config, rule: Rule, at: Location) -> Iterator[Slip]:

@@ -2,12 +2,22 @@
 
 It knows connections, heads, bodies, deadlines and header lines. It never knows tokens, rules, or why: it
 asks the `Gatekeeper` of `proxy.model`, carries the verdict out, and reports how the exchange ended.
-`framing`, `heads`, `headers` and `forwarded` are pure; the rest is the thin shell around them.
+`framing`, `heads`, `headers`, `tunnel` and `forwarded` are pure; the rest is the thin shell around them.
 """
 
 from proxy.wire.exchange import Exchange
 from proxy.wire.forwarded import Forwarding
 from proxy.wire.headers import RequestLines, credential_lines, identity_lines, together
 from proxy.wire.listen import Wire
+from proxy.wire.tunnel import UPGRADED
 
-__all__ = ["Exchange", "Forwarding", "RequestLines", "Wire", "credential_lines", "identity_lines", "together"]
+__all__ = [
+    "UPGRADED",
+    "Exchange",
+    "Forwarding",
+    "RequestLines",
+    "Wire",
+    "credential_lines",
+    "identity_lines",
+    "together",
+]

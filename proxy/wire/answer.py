@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from proxy.wire.framing import Chunked, Malformed, UntilClose
 
 if TYPE_CHECKING:
-    from proxy.model import Transform
+    from proxy.model import Note, Transform
     from proxy.wire.framing import Framing
 
 LAST_CHUNK = b"0\r\n\r\n"
@@ -39,8 +39,8 @@ class AnswerBody(Protocol):
             Malformed: as above.
         """
 
-    def cut(self, comment: bytes) -> bytes | None:
-        """Return what ends a stream of events here, `comment` included where that is possible.
+    def cut(self, note: Note) -> bytes | None:
+        """Return what ends a stream here, and says why where that is possible.
 
         None where only the end of the connection can end it.
         """
@@ -73,14 +73,14 @@ class AsItCame:
             return None
         return LAST_CHUNK if self._wraps else b""
 
-    def cut(self, comment: bytes) -> bytes | None:
+    def cut(self, note: Note) -> bytes | None:
         """As `AnswerBody.cut`."""
         framing = self._framing
         between = self._wraps or (isinstance(framing, Chunked) and framing.between_chunks)
         if not between or not self._chunks:
             return None
         whole = not self._tail or self._tail.endswith(_ENDS)
-        return _chunk(comment) + LAST_CHUNK if whole else LAST_CHUNK
+        return _chunk(_comment(note)) + LAST_CHUNK if whole else LAST_CHUNK
 
 
 class Changed:
@@ -107,9 +107,9 @@ class Changed:
         """As `AnswerBody.closed`."""
         return self._end() if isinstance(self._framing, UntilClose) else None
 
-    def cut(self, comment: bytes) -> bytes | None:
+    def cut(self, note: Note) -> bytes | None:
         """As `AnswerBody.cut`."""
-        return _chunk(comment) + LAST_CHUNK if self._chunks else None
+        return _chunk(_comment(note)) + LAST_CHUNK if self._chunks else None
 
     def _end(self) -> bytes:
         return self._framed(self._transform.end()) + (LAST_CHUNK if self._chunks else b"")
@@ -145,9 +145,9 @@ class Whole:
         """As `AnswerBody.closed`."""
         return self._end() if isinstance(self._framing, UntilClose) else None
 
-    def cut(self, comment: bytes) -> bytes | None:
+    def cut(self, note: Note) -> bytes | None:
         """As `AnswerBody.cut`: it is no stream."""
-        del comment
+        del note
         return None
 
     def _end(self) -> bytes:
@@ -156,6 +156,11 @@ class Whole:
             raise Malformed
         self.done = True
         return out
+
+
+def _comment(note: Note) -> bytes:
+    """Return a comment in a stream of events: clients leave it unread, people see it."""
+    return b": %b\n\n" % note.encode()
 
 
 def _chunk(content: bytes) -> bytes:

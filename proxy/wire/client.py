@@ -183,7 +183,8 @@ class ClientConnection(asyncio.Protocol):
             return
         head, refused = read
         fields = head.fields
-        self.closing = not keeps_alive(fields, http10=head.http10)
+        # What lies behind a handshake may be for the tunnel: it is never a request.
+        self.closing = b"upgrade" in fields or not keeps_alive(fields, http10=head.http10)
         try:
             framing = request_framing(fields, head.repeated, http10=head.http10)
         except Malformed:

@@ -14,10 +14,19 @@ import structlog
 
 from proxy.model import Arrived, Closing, Note, Reason, Reply
 from proxy.wire.answer import AsItCame, Changed, Whole
-from proxy.wire.framing import NO_BODY, Chunked, Malformed, Sized, keeps_alive, response_framing
+from proxy.wire.framing import (
+    NO_BODY,
+    Chunked,
+    Malformed,
+    Sized,
+    UntilClose,
+    keeps_alive,
+    response_framing,
+)
 from proxy.wire.headers import LENGTH_AND_OF_CONTENT, OF_CONTENT, render_reply, together
 from proxy.wire.hearing import Hearing
 from proxy.wire.overtime import Overtime
+from proxy.wire.tunnel import UPGRADED, Frames, opens
 
 if TYPE_CHECKING:
     from proxy.model import Changes, Forward, Opening, RequestHead, Verdict
@@ -49,6 +58,8 @@ class Exchange:
     """The head of an answer has left for the client."""
     receiving = False
     """Request body bytes are taken as they come."""
+    tunnels = False
+    """What passes is no HTTP any more: bytes, both ways, until one side closes."""
     streams = False
     """The answer is a stream of events, which may be quiet for as long as it likes."""
     opening: Opening | None = None
@@ -224,7 +235,7 @@ class Exchange:
         """Give the upstream connection its next deadline."""
         if self._upstream is None:
             return
-        if self.streams and not self.receiving:
+        if self.streams and (self.tunnels or not self.receiving):
             self._upstream.deadline = inf
             return
         timeouts = self._wire.timeouts
@@ -300,6 +311,24 @@ class Exchange:
             self._answer_body = Whole(framing, transform, transform.whole)
             self.content(rest)
 
+    def switched(self, head: ResponseHead, rest: bytes) -> None:
+        """The upstream speaks another protocol from here on, where that is what was asked for."""
+        forward = self._forward
+        decider = forward.answer
+        changes = None if decider is None else decider.changes(head.status, head.fields, head.repeated)
+        if not (forward.upgrade and opens(self.head, head)) or isinstance(changes, Reason):
+            self.failed(Reason.UPSTREAM_MALFORMED)
+            return
+        self._first_byte = time.monotonic()
+        self.answer, self._changes = head, changes
+        self.tunnels = self.client.closing = True
+        self.request_body, self._answer_body = UntilClose(), Frames()
+        self.receiving = True
+        self._begin(head, rest, unsized=False, streams=True)
+        early = self.client.take_backlog()
+        if early:
+            self.receive(early)
+
     def _begin(self, answer: ResponseHead, rest: bytes, *, unsized: bool, streams: bool) -> None:
         """Send the head of an answer, and what there is of its body in the same write."""
         out = self._head(answer, b"", unsized=unsized)
@@ -318,7 +347,10 @@ class Exchange:
     def _head(self, answer: ResponseHead, length: bytes, *, unsized: bool) -> bytes:
         """The head for the client; `length` is its Content-Length line where that is ours."""
         http10, changes = self.head.http10, self._changes
-        added = self.client.ending(self, until_close=http10 and unsized) + length
+        if self.tunnels:
+            added = UPGRADED
+        else:
+            added = self.client.ending(self, until_close=http10 and unsized) + length
         if unsized and not http10:
             added += b"Transfer-Encoding: chunked\r\n"
         dropping = self._forward.dropping
@@ -385,6 +417,8 @@ class Exchange:
         return (
             # Some servers send a body behind HEAD, 204 and 304 all the same: it would pass for an answer.
             not self._bodiless
+            # A server that said no to an upgrade may still have begun one.
+            and not self._forward.upgrade
             and self.request_body.done
             # What is still unsent would hold the next one's body back unseen.
             and not connection.transport.get_write_buffer_size()
@@ -474,7 +508,7 @@ class Exchange:
         body = self._answer_body
         last = None
         if self.streams and not isinstance(body, Sized):
-            last = body.cut(b": %b\n\n" % note.encode())
+            last = body.cut(note)
         if last is None:
             self._cut(note)
             return
@@ -506,7 +540,10 @@ class Exchange:
         if self._hearing is not None:
             self._hearing.cancel()
         if self._upstream is not None:
-            self._upstream.abort()
+            if self.tunnels:
+                self._upstream.finish()
+            else:
+                self._upstream.abort()
             self._upstream = None
 
     def _finish(self, status: int, reason: Reason | Note | None) -> None:

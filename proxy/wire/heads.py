@@ -16,6 +16,7 @@ from httptools import HttpParserUpgrade, HttpRequestParser, HttpResponseParser
 from msgspec import Struct
 
 from proxy.model import Peer, Reason, RequestHead
+from proxy.wire.tunnel import asks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -126,7 +127,8 @@ def read_request(head: bytes, peer: Peer) -> tuple[RequestHead, Reason | None] |
     if b"host" in found.repeated or b"#" in target or not (host or http10):
         return Reason.REQUEST_MALFORMED
     refused = None
-    if upgrades or b"upgrade" in fields:
+    asked = upgrades or b"upgrade" in fields
+    if asked and not asks(method, fields, found.repeated, http10=http10):
         refused = Reason.UPGRADE_REFUSED
     elif method == b"TRACE":  # it would echo the credential of the next hop
         refused = Reason.METHOD_REFUSED

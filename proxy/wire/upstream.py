@@ -22,6 +22,8 @@ _LONGEST_HEAD = 64 * 1024
 _MOST_INTERIM = 16
 _SWITCHING_PROTOCOLS = 101
 _FIRST_FINAL = 200
+# What a server gets to take the last bytes of a tunnel.
+_FLUSH = 5.0
 
 
 class UpstreamConnection(asyncio.Protocol):
@@ -91,7 +93,10 @@ class UpstreamConnection(asyncio.Protocol):
         elif head.status >= _FIRST_FINAL:
             self._interim = 0
             exchange.answered(head, data[end + 4 :])
-        elif head.status == _SWITCHING_PROTOCOLS or self._interim == _MOST_INTERIM:
+        elif head.status == _SWITCHING_PROTOCOLS:
+            self._interim = 0
+            exchange.switched(head, data[end + 4 :])
+        elif self._interim == _MOST_INTERIM:
             exchange.failed(Reason.UPSTREAM_MALFORMED)
         else:
             self._interim += 1
@@ -136,9 +141,19 @@ class UpstreamConnection(asyncio.Protocol):
     def expired(self, now: float) -> None:
         """Too long idle in the pool, or too long silent in an exchange."""
         if self.exchange is None:
-            self.transport.close()
+            if self.transport.is_closing():
+                self.transport.abort()
+            else:
+                self.transport.close()
         else:
             self.exchange.upstream_silent()
+
+    def finish(self) -> None:
+        """End the connection once what was written has left: a tunnel's last words are for the server."""
+        self.exchange = None
+        self._pool.outbox.flush()
+        self.transport.close()
+        self.touched(_FLUSH)
 
     def abort(self) -> None:
         """End the connection at once; nothing more goes out or comes in."""

@@ -275,6 +275,16 @@ CASES = [
         id="a transport without MCP",
     ),
     pytest.param(
+        "rules: [{path: /a, mcp: true, upgrade: websocket}]",
+        ["rules[0].upgrade: on a rule with mcp: it would hide the messages"],
+        id="an upgrade where messages are read",
+    ),
+    pytest.param(
+        "rules: [{path: /a, methods: POST, upgrade: websocket}]",
+        ["rules[0].methods: without GET, with which an upgrade begins"],
+        id="an upgrade without GET",
+    ),
+    pytest.param(
         "rules: [{path: /a, mcp: true, methods: [GET, DELETE]}]",
         ["rules[0].methods: without POST, which all messages of MCP are"],
         id="MCP without POST",

@@ -194,7 +194,7 @@ def test_schema_takes_what_a_person_may_write(part):
 
 UNWRITTEN = [
     pytest.param({"upstrem": "http://a"}, id="an unknown key"),
-    pytest.param({"rules": [{"path": "/", "upgrade": True}]}, id="a key of a later version"),
+    pytest.param({"log": {"chain": True}}, id="a key of a later version"),
     pytest.param({"limits": {"head_timeout": 10}}, id="a duration without a unit"),
     pytest.param({"resource": None}, id="null for absent"),
     pytest.param({"admin": "127.0.0.1:1"}, id="an admin listener"),

@@ -336,6 +336,9 @@ CASES = [
         "rules[0].transport: not one of its values",
         id="another transport",
     ),
+    pytest.param(
+        RULE.format("upgrade: [websocket, h2c]"), "rules[0].upgrade[1]: not one of its values", id="h2c"
+    ),
     pytest.param(RULE.format("cors: maybe"), "rules[0].cors: neither true nor false", id="cors, perhaps"),
     pytest.param(
         RULE.format("origins: 'https://a/b'"), "rules[0].origins: not an origin", id="an origin with a path"

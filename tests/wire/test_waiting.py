@@ -10,7 +10,7 @@ import pytest
 from tests.support.harness import ISSUER, JWKS, TOKEN, keystile, token
 from tests.support.keys import jwks, make_key
 from tests.support.upstream import Gate, plain, upstream
-from tests.wire.exchanges.table import get, post
+from tests.wire.exchanges.table import HOST, get, http, post
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,8 +38,8 @@ async def _first_keys(proxy: Keystile) -> None:
         await client.write(get("/guarded/old", _OLD_BEARER))
         assert (await client.response()).status == 200
         for _ in range(50):  # until the cooldown is over
-            await client.write(get("/refused", "Upgrade: none"))
-            assert (await client.response()).status == 403
+            await client.write(http("TRACE /refused HTTP/1.1", HOST))
+            assert (await client.response()).status == 405
 
 
 async def test_a_request_waits_for_keys_and_is_forwarded_whole(tmp_path: Path) -> None:

@@ -229,7 +229,7 @@ METHODS = [
         Exchange(
             get("/", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"),
             (),
-            (Refused(403, "upgrade_refused"),),
+            (Refused(403, "upgrade_refused", closes=True),),
         ),
         id="an upgrade to WebSocket",
     ),
@@ -239,12 +239,12 @@ METHODS = [
                 "/", "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__"
             ),
             (),
-            (Refused(403, "upgrade_refused"),),
+            (Refused(403, "upgrade_refused", closes=True),),
         ),
         id="an upgrade to h2c",
     ),
     pytest.param(
-        Exchange(get("/", "Upgrade: h2c"), (), (Refused(403, "upgrade_refused"),)),
+        Exchange(get("/", "Upgrade: h2c"), (), (Refused(403, "upgrade_refused", closes=True),)),
         id="an upgrade that Connection does not name",
     ),
     pytest.param(
@@ -258,7 +258,7 @@ METHODS = [
                 body=b"body",
             ),
             (),
-            (Refused(403, "upgrade_refused"),),
+            (Refused(403, "upgrade_refused", closes=True),),
         ),
         id="an upgrade with a body",
     ),
