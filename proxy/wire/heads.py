@@ -128,7 +128,7 @@ def read_request(head: bytes, peer: Peer) -> tuple[RequestHead, Reason | None] |
         return Reason.REQUEST_MALFORMED
     refused = None
     asked = upgrades or b"upgrade" in fields
-    if asked and not asks(method, fields, found.repeated, http10=http10):
+    if asked and not asks(method, fields, http10=http10):
         refused = Reason.UPGRADE_REFUSED
     elif method == b"TRACE":  # it would echo the credential of the next hop
         refused = Reason.METHOD_REFUSED

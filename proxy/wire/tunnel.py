@@ -23,7 +23,6 @@ UPGRADED = b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
 # 16 bytes in base64, in their one spelling.
 _KEY = re.compile(rb"[A-Za-z0-9+/]{21}[AQgw]==")
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-_ONCE = frozenset({b"upgrade", b"sec-websocket-key", b"sec-websocket-version"})
 _BODY = frozenset({b"content-length", b"transfer-encoding"})
 # Lengths of up to 125 stand in the second byte; these two say that 2 or 8 bytes hold it.
 _LENGTHS = {126: 2, 127: 8}
@@ -32,8 +31,11 @@ _CLOSE = 0x88
 _GOING_AWAY, _POLICY_VIOLATION = 1001, 1008
 
 
-def asks(method: bytes, fields: Mapping[bytes, bytes], repeated: frozenset[bytes], *, http10: bool) -> bool:
-    """Say whether a request head is a client's handshake, letter by letter (section 4.2.1)."""
+def asks(method: bytes, fields: Mapping[bytes, bytes], *, http10: bool) -> bool:
+    """Say whether a request head is a client's handshake, letter by letter (section 4.2.1).
+
+    A field that is there twice stands in `fields` as a list, which none of these may be.
+    """
     return (
         method == b"GET"
         and not http10
@@ -41,7 +43,6 @@ def asks(method: bytes, fields: Mapping[bytes, bytes], repeated: frozenset[bytes
         and b"upgrade" in _options(fields)
         and fields.get(b"sec-websocket-version") == b"13"
         and _KEY.fullmatch(fields.get(b"sec-websocket-key", b"")) is not None
-        and repeated.isdisjoint(_ONCE)
         and _BODY.isdisjoint(fields)
     )
 
@@ -55,7 +56,6 @@ def opens(request: RequestHead, answer: ResponseHead) -> bool:
         fields.get(b"upgrade", b"").lower() == b"websocket"
         and b"upgrade" in _options(fields)
         and fields.get(b"sec-websocket-accept") == accept
-        and answer.repeated.isdisjoint({b"upgrade", b"sec-websocket-accept"})
         and _BODY.isdisjoint(fields)
     )
 

@@ -32,6 +32,8 @@ RULES = [
     {"path": "/guarded/ws", "scopes": ["read"], "upgrade": ["websocket"]},
     {"path": "/named/ws", "scopes": ["read"], "upgrade": ["websocket"], "origins": ["https://pages.test"]},
     {"path": "/public/ws", "public": True, "upgrade": ["websocket"]},
+    {"path": "/tools/mcp", "methods": ["POST"], "mcp": True, "transport": "streamable"},
+    {"path": "/tools/**", "upgrade": ["websocket"]},
     {"path": "/guarded/**", "scopes": ["read"]},
     {"path": "/**", "public": True},
 ]
@@ -146,6 +148,7 @@ REFUSED = [
     ),
     pytest.param(handshake(BEARER, "Content-Length: 0"), id="with a length"),
     pytest.param(handshake(BEARER, "Transfer-Encoding: chunked"), id="with chunks"),
+    pytest.param(handshake(BEARER, start="GET /tools/mcp HTTP/1.1"), id="where another rule serves MCP"),
     pytest.param(
         handshake(BEARER, start="GET /guarded/else HTTP/1.1"), id="on a rule that does not speak of upgrades"
     ),
@@ -269,8 +272,12 @@ async def test_a_101_that_is_none_opens_nothing(answer: bytes, tmp_path: Path) -
 
 
 async def test_a_101_nobody_asked_for_opens_nothing(tmp_path: Path) -> None:
+    # What accepts a handshake without a key.
+    accepts = http(
+        "HTTP/1.1 101 Switching Protocols", *UPGRADE, "Sec-WebSocket-Accept: Kfh9QIsMVZcl6xEPYxPHzW8SZ8w="
+    )
     async with (
-        upstream([SWITCHED]) as server,
+        upstream([(accepts, Gate("never"))]) as server,
         keystile(tmp_path, server.url, rules=RULES) as proxy,
         proxy.client() as client,
     ):
@@ -335,13 +342,38 @@ async def test_the_end_of_one_side_is_the_end_of_the_other(
 
 
 async def test_last_words_reach_the_server(tmp_path: Path) -> None:
-    async with upstream([SWITCHED]) as server, keystile(tmp_path, server.url, rules=RULES) as proxy:
-        async with proxy.client() as client:
-            await opened(client)
-            await client.write(b"last words")
-        assert await through(server, b"last words") == b"last words"
+    words = bytes(16 << 20) + b"last words"
+    async with (
+        upstream([SWITCHED]) as server,
+        keystile(tmp_path, server.url, rules=RULES) as proxy,
+        proxy.client() as client,
+    ):
+        await opened(client)
         end = server.connections[0]
+        end.transport.pause_reading()
+        client.transport.write(words)
+        client.transport.close()
+        end.received.clear()
+        end.transport.resume_reading()
         await end.until(lambda: end.ended)
+        assert bytes(end.received) == words
+
+
+async def test_a_quiet_tunnel_stays_open(tmp_path: Path) -> None:
+    async with (
+        upstream([(OPEN, Gate("long after"), b"at last", Gate("never"))]) as server,
+        keystile(tmp_path, server.url, rules=RULES, upstream={"timeouts": {"idle": "50ms"}}) as proxy,
+        proxy.client() as client,
+        proxy.client() as other,
+    ):
+        await opened(client)
+        server.answers.append((http("HTTP/1.1 200 OK", "Content-Length: 1"), Gate("never")))
+        await other.write(http("GET /public HTTP/1.1", HOST))
+        # What is silent for too long, and no tunnel, ends.
+        assert (await other.bytes_until(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+        assert await other.rest() == b""
+        server.gates["long after"].set()
+        assert await client.bytes_until(b"at last") == b"at last"
 
 
 SAID = [
