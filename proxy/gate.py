@@ -110,6 +110,8 @@ class Gate:
         if opening.rpc == b"" and opening.mcp is None and head.method == "POST":
             # Never waited for; but where the request is there, somebody is shown why it was refused.
             opening.rpc = identify((yield Arrived(_LONGEST_LOOK))) or b""
+        if settled.reason is Reason.SESSION_FOREIGN and opening.mcp is None:
+            opening.mcp = self._messages.tried(head)
         return self._refuse(opening, settled)
 
     def _settle(  # noqa: C901, PLR0911, PLR0912 - every step, in order

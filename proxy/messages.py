@@ -44,9 +44,7 @@ if TYPE_CHECKING:
 
 _BODILESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 # A second line of these would be read by one server and not by another.
-_SAID_ONCE = frozenset(
-    {b"mcp-session-id", b"mcp-method", b"mcp-name", b"mcp-protocol-version", b"last-event-id"}
-)
+_SAID_ONCE = (b"mcp-session-id", b"mcp-method", b"mcp-name", b"mcp-protocol-version", b"last-event-id")
 _PLAIN = b"Accept-Encoding: identity\r\n"
 _ENCODINGS = frozenset({b"accept-encoding"})
 # A part of a list cannot be filtered.
@@ -216,6 +214,11 @@ class Messages:
         found = self._seals.open("session", sealed, identity)
         return _FOREIGN if found is None else Session(found, None, digest(sealed))
 
+    def tried(self, head: RequestHead) -> Call | None:
+        """Return what the log says of a session that is not the caller's: the same as for whoever has it."""
+        sealed = sealed_endpoint(head.target) or head.fields.get(b"mcp-session-id")
+        return None if sealed is None else Call(session=digest(sealed))
+
     def _read(
         self, head: RequestHead, body: bytes, operations: Operations, opening: Opening
     ) -> Reading | Deny:
@@ -361,8 +364,9 @@ def _said(head: RequestHead, route: Route) -> _Said:
 def _unfit(head: RequestHead, route: Route) -> Deny | None:
     """Say why a request has no place on a path of a rule with `mcp`, whatever rule it met itself."""
     fields = head.fields
-    if head.repeated and not head.repeated.isdisjoint(_SAID_ONCE):
-        return Deny(Reason.MCP_MISMATCH, "a header that MCP servers go by is there more than once")
+    for name in _SAID_ONCE:
+        if name in head.repeated:
+            return Deny(Reason.MCP_MISMATCH, f"{name.decode()} is there more than once")
     if head.method == "POST":
         return None if route.mcp is not None else _UNREAD
     empty = b"transfer-encoding" not in fields and fields.get(b"content-length", b"0") == b"0"

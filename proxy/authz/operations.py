@@ -134,7 +134,8 @@ class Operations:
         refused = None if caller is None else judge(decides.route, caller)
         if refused is None:
             return decides.admitted
-        return replace(_worded(refused, operation), entry=decides.route.name)
+        by_arguments = any(one.selectors.arguments for one in found)
+        return replace(_worded(refused, operation, by_arguments=by_arguments), entry=decides.route.name)
 
     def usable(self, kind: Kind, name: str, caller: Caller | None) -> bool:
         """Say whether a list shows this to `caller`: whether it could call, get or read it.
@@ -229,15 +230,18 @@ def _meets(entry: _Entry, caller: Caller | None) -> bool:
     return caller is None or judge(entry.route, caller) is None
 
 
-def _worded(refused: Deny, operation: Operation) -> Deny:
-    """Say what the scopes are needed for, as a model or a person can act on it."""
+def _worded(refused: Deny, operation: Operation, *, by_arguments: bool = False) -> Deny:
+    """Say what the scopes are needed for, as a model or a person can act on it.
+
+    `by_arguments`: with others, something else might be needed.
+    """
     if refused.reason is not Reason.SCOPE_INSUFFICIENT:
         return refused
     if operation.kind is None:
         purpose = f"for {_shown(operation.method)}"
     else:
         deed, _ = _DEEDS.get(operation.method, _DEED)
-        purpose = f"to {deed} {_shown(operation.name)}"
+        purpose = f"to {deed} {_shown(operation.name)}{' with these arguments' if by_arguments else ''}"
     return replace(refused, detail=f"{refused.detail} {purpose}")
 
 

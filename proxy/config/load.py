@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from proxy.config.faults import Location
 
-_NO_FILE = ("not a file", "mend the path (relative to the configuration)")
-
 
 def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     """Read and check a configuration.
@@ -96,21 +94,25 @@ def _untold(told: list[Slip], found: list[Slip], tree: object) -> list[Slip]:
 def _absent(config: Config) -> Iterator[Slip]:
     for index, issuer in enumerate(config.issuers):
         if isinstance(issuer.jwks, JwksFile) and not issuer.jwks.path.is_file():
-            yield Slip(("issuers", index, "jwks"), *_NO_FILE)
+            yield _no_file(("issuers", index, "jwks"), issuer.jwks.path)
         if issuer.ca is not None and not issuer.ca.is_file():
-            yield Slip(("issuers", index, "ca"), *_NO_FILE)
+            yield _no_file(("issuers", index, "ca"), issuer.ca)
     if (
         config.assertion is not None
         and config.assertion.key is not None
         and not config.assertion.key.is_file()
     ):
-        yield Slip(("assertion", "key"), *_NO_FILE)
+        yield _no_file(("assertion", "key"), config.assertion.key)
     if isinstance(config.revocations, RevocationFile) and not config.revocations.path.is_file():
         yield Slip(("revocations",), "not a file", "mend the path, or make it: [] revokes nothing")
     if config.jwks_cache is not None and config.jwks_cache.exists() and not config.jwks_cache.is_dir():
         yield Slip(("jwks_cache",), "not a directory", "name a directory; one that is missing is made")
     if config.log.output != "stdout" and not Path(config.log.output).parent.is_dir():
         yield Slip(("log", "output"), "in a directory that does not exist", "make it, or mend the path")
+
+
+def _no_file(at: Location, path: Path) -> Slip:
+    return Slip(at, "not a file", f"mend the path (relative to the configuration): {path} is looked for")
 
 
 def _line(lines: Mapping[Location, int], at: Location) -> int | None:

@@ -94,7 +94,7 @@ TABLE: Final[dict[Reason, Row]] = {
     Reason.ORIGIN_REFUSED: _access("This origin is not allowed."),
     Reason.UPGRADE_REFUSED: _access("This connection cannot be upgraded."),
     Reason.ROUTE_UNMATCHED: _absent("There is nothing here."),
-    Reason.SESSION_FOREIGN: _absent("There is no such session."),
+    Reason.SESSION_FOREIGN: _absent("No such session of yours is open here. Begin one with initialize."),
     Reason.OPERATION_UNKNOWN: Row(
         404,
         "not_found",

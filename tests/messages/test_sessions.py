@@ -87,6 +87,8 @@ async def test_nobody_else_gets_in(use: Any, method: bytes, credential: str, tmp
     assert len(server.requests) == 1
     assert (lines[1]["decision"], lines[1]["reason"]) == ("deny", "session_foreign")
     assert lines[1]["agent_id"]
+    # So it can be found whose session was tried.
+    assert lines[1]["mcp"]["session"] == lines[0]["mcp"]["session"]
 
 
 UNSEALED = [
