@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 LATER: dict[type[Section], frozenset[str]] = {
     Config: frozenset(
         {
-            "drain",
             "tls",
             "version",
             "watch",

@@ -180,6 +180,9 @@ class Config(Section):
     )
     limits: Limits = Field(default_factory=Limits, description="What clients may use.")
     log: Log = Field(default_factory=Log, description="The access log.")
+    drain: Duration = Field(
+        "30s", validate_default=True, description="How long a stop waits for requests in progress."
+    )
 
     @field_validator("issuers")
     @classmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import select
 import time
 from functools import partial
 from math import inf
@@ -27,6 +28,8 @@ _BACKLOG = 64 * 1024
 _TURN = 16
 # Closing with unread bytes resets the connection and can take the answer with it: the client ends it first.
 _LINGER_SECONDS = 2.0
+# While the process ends, a connection that has not asked yet gets this long to do so.
+_LAST_CALL = 1.0
 # A client that has taken nothing of the last answer for so long is given up.
 _STALLED = 5.0
 _LINGER_BYTES = 256 * 1024
@@ -51,6 +54,7 @@ class ClientConnection(asyncio.Protocol):
         "closing",
         "deadline",
         "exchange",
+        "fresh",
         "slot",
         "transport",
     )
@@ -59,6 +63,8 @@ class ClientConnection(asyncio.Protocol):
         self.deadline = inf
         self.slot = 0
         self.exchange: Exchange | None = None
+        self.fresh = True
+        """No request has come on it yet."""
         self.closing = False
         """The connection ends with the answer in hand."""
         self.broken = False
@@ -79,13 +85,18 @@ class ClientConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Admit the connection, unless there are too many."""
         self.transport = cast("asyncio.Transport", transport)
-        name = transport.get_extra_info("peername")
-        self._peer = self._wire.forwarding.peer(name[0] if isinstance(name, tuple) else "")
-        self._read = Reread(partial(read_request, peer=self._peer))
+        self.serve_under(self._wire)
         if self._wire.admit(self):
             self._wire.wheel.arm(self, time.monotonic(), self._wire.head_timeout)
         else:
             self._fault(Reason.OVERLOADED, self._peer)
+
+    def serve_under(self, wire: Wire) -> None:
+        """Serve what begins from now on as the configuration of `wire` says."""
+        self._wire = wire
+        name = self.transport.get_extra_info("peername")
+        self._peer = wire.forwarding.peer(name[0] if isinstance(name, tuple) else "")
+        self._read = Reread(partial(read_request, peer=self._peer))
 
     def data_received(self, data: bytes) -> None:
         """Body bytes go to the exchange; everything else waits for its turn."""
@@ -176,7 +187,7 @@ class ClientConnection(asyncio.Protocol):
     def _begin(self, data: bytes) -> None:
         now = time.monotonic()
         self.deadline = inf
-        self._forgave = False
+        self._forgave = self.fresh = False
         read = self._read(data)
         if isinstance(read, Reason):
             self._fault(read, self._peer)
@@ -244,10 +255,14 @@ class ClientConnection(asyncio.Protocol):
         self._wire.outbox.flush()
         self.transport.abort()
 
-    def close_idle(self) -> None:
-        """Close the connection unless it has a request in hand."""
-        if self.exchange is None:
-            self._close(linger=False)
+    def drain(self, now: float) -> None:
+        """Serve what is under way, and close where nothing is; `now` is in monotonic seconds."""
+        if self.exchange is not None or self.closing or self._buffer:
+            return
+        if self.fresh or _has_sent(self.transport):
+            self._wire.wheel.arm(self, now, _LAST_CALL)
+        else:
+            self._close(linger=self._dropping is not None)
 
     def done(self, exchange: Exchange) -> None:
         """The exchange is over: go on with the next request, or close."""
@@ -375,3 +390,10 @@ class ClientConnection(asyncio.Protocol):
         exchange = self.exchange
         if exchange is not None:
             exchange.client_gone()
+
+
+def _has_sent(transport: asyncio.Transport) -> bool:
+    """Whether the client has sent what has not been read yet: closed now, it would be lost."""
+    poll = select.poll()
+    poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+    return bool(poll.poll(0))

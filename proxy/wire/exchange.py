@@ -90,6 +90,15 @@ class Exchange:
         self._wire = wire
         self._began = began
 
+    @property
+    def is_endless(self) -> bool:
+        """Whether there is no end of the answer to wait for: somebody listens, or may until a token expires."""
+        return self.streams and (self.head.method == "GET" or self._forward.until is not None)
+
+    def is_judged_under(self, wire: Wire) -> bool:
+        """Whether it waits for its verdict, from the gate of `wire`."""
+        return self.opening is None and self._wire is wire
+
     # ---- the verdict -----------------------------------------------------------------------------------
 
     def start(self, refused: Reason | None) -> None:
@@ -549,7 +558,8 @@ class Exchange:
     def _finish(self, status: int, reason: Reason | Note | None) -> None:
         wire = self._wire
         wire.exchanges.discard(self)
-        wire.stored -= self._stored
+        if self._stored:
+            wire.stored -= self._stored
         if self._overtime is not None:
             self._overtime.deadline = inf
         # Both know this exchange: without them it goes at once, and not when cycles are looked for.

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 from proxy.wire.client import ClientConnection
 from proxy.wire.deadlines import Wheel
 from proxy.wire.headers import ResponseLines
+from proxy.wire.listener import Listener
 from proxy.wire.outbox import Outbox
 from proxy.wire.pool import Pool
+from proxy.wire.sockets import bound
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable
 
     from proxy.config import Config
@@ -20,21 +25,50 @@ if TYPE_CHECKING:
     from proxy.wire.exchange import Exchange
     from proxy.wire.forwarded import Forwarding
 
-_BACKLOG = 1024
 # Method, version and spaces beside the target in a request line.
 _REQUEST_LINE = 32
 # What answers that are written but not yet sent get to leave, once nothing is in progress.
 _FLUSH = 2.0
+# So often it is seen whether a stream without end has begun since the wire drains.
+_LOOK = 0.25
+
+
+class Traffic:
+    """What goes on whichever configuration is current: connections, exchanges, and what times and writes them.
+
+    `wire` is the current one.
+    """
+
+    def __init__(self, wire: Wire) -> None:
+        self.wire = wire
+        self.outbox = Outbox(wire.loop)
+        self.wheel = Wheel(wire.loop)
+        self.connections: set[ClientConnection] = set()
+        self.exchanges: set[Exchange] = set()
+        self.pools = WeakSet[Pool]()
+        self.listener: Listener | None = None
+        self.emptied = asyncio.Event()
+        self.stored = 0
+
+    def accepted(self) -> ClientConnection:
+        """Return the protocol of a new connection."""
+        return ClientConnection(self.wire)
 
 
 class Wire:
-    """One listener, one upstream, and every connection and exchange between them.
+    """Requests under one configuration: its limits, its gate, its upstream.
 
-    `clock` gives Unix seconds: the gate's `now`.
+    `clock` gives Unix seconds: the gate's `now`. `before` is the wire of the configuration before: its
+    connections go on under this one once it has `taken_over`, its exchanges end as they began.
     """
 
     def __init__(
-        self, config: Config, gate: Gatekeeper, forwarding: Forwarding, clock: Callable[[], float]
+        self,
+        config: Config,
+        gate: Gatekeeper,
+        forwarding: Forwarding,
+        clock: Callable[[], float],
+        before: Wire | None = None,
     ) -> None:
         self.loop = asyncio.get_running_loop()
         self.gate = gate
@@ -46,58 +80,76 @@ class Wire:
         self.timeouts = config.upstream.timeouts
         self.longest_answer = config.limits.response_time
         self.most_stored = getattr(config.limits, "mcp_buffer", 1 << 28)
-        self.stored = 0
-        """Bytes of bodies that are held until all of them have come."""
         self.response_lines = ResponseLines(config)
-        self.outbox = Outbox(self.loop)
-        self.wheel = Wheel(self.loop)
-        self.pool = Pool(self.loop, config.upstream, self.wheel, self.outbox)
-        self.exchanges: set[Exchange] = set()
         self.draining = False
-        self._emptied = asyncio.Event()
-        self._connections: set[ClientConnection] = set()
+        self._upstream = config.upstream
         self._most = config.limits.connections
         self._address = config.listen
-        self._server: asyncio.Server | None = None
+        self._patience: asyncio.Timeout | None = None
+        self._hurried = False
+        self._traffic = traffic = Traffic(self) if before is None else before._traffic
+        self.outbox, self.wheel, self.exchanges = traffic.outbox, traffic.wheel, traffic.exchanges
+        if before is not None and before._upstream == config.upstream:
+            self.pool = before.pool
+        else:
+            self.pool = Pool(self.loop, config.upstream, self.wheel, self.outbox)
+            traffic.pools.add(self.pool)
 
-    async def listen(self) -> None:
-        """Bind and accept.
+    async def listen(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept on `sockets`, or bind what the configuration says.
 
         Raises:
             OSError: the address cannot be bound.
         """
-        address = self._address
-        if address.unix is not None:
-            self._server = await self.loop.create_unix_server(self._accepted, address.unix, backlog=_BACKLOG)
-        else:
-            self._server = await self.loop.create_server(
-                self._accepted, address.host, address.port or 0, backlog=_BACKLOG
-            )
+        if sockets is None:
+            sockets = await asyncio.to_thread(bound, self._address)
+        traffic = self._traffic
+        traffic.listener = Listener(self.loop, sockets, traffic.accepted)
+        await traffic.listener.open()
+
+    def take_over(self) -> None:
+        """Serve whatever begins from now on, on the connections that are open too."""
+        traffic = self._traffic
+        before, traffic.wire = traffic.wire, self
+        for connection in traffic.connections:
+            connection.serve_under(self)
+        if before.pool is not self.pool:
+            before.pool.retire()
 
     @property
     def address(self) -> tuple[str, int] | str:
         """Where it listens: host and port, or the path of the unix socket."""
-        if self._address.unix is not None:
-            return self._address.unix
-        assert self._server is not None  # noqa: S101 - there is no address before `listen`
-        host, port = self._server.sockets[0].getsockname()[:2]
-        return host, port
+        assert self._traffic.listener is not None  # noqa: S101 - there is no address before `listen`
+        return self._traffic.listener.address
 
-    def _accepted(self) -> ClientConnection:
-        return ClientConnection(self)
+    @property
+    def is_judging(self) -> bool:
+        """Whether a request is still being judged under this configuration."""
+        return any(exchange.is_judged_under(self) for exchange in self.exchanges)
+
+    @property
+    def stored(self) -> int:
+        """Bytes of bodies that are held until all of them have come."""
+        return self._traffic.stored
+
+    @stored.setter
+    def stored(self, size: int) -> None:
+        self._traffic.stored = size
 
     def admit(self, connection: ClientConnection) -> bool:
         """Count `connection` in; False where there are too many already."""
-        if len(self._connections) >= self._most:
+        connections = self._traffic.connections
+        if len(connections) >= self._most:
             return False
-        self._connections.add(connection)
+        connections.add(connection)
         return True
 
     def dismiss(self, connection: ClientConnection) -> None:
         """`connection` has closed."""
-        self._connections.discard(connection)
-        if self.draining and not self._connections:
-            self._emptied.set()
+        traffic = self._traffic
+        traffic.connections.discard(connection)
+        if not traffic.connections:
+            traffic.emptied.set()
 
     def end(self, chosen: Callable[[Exchange], bool], note: Note) -> None:
         """End every exchange that `chosen` picks; `note` is what their access lines say."""
@@ -107,24 +159,39 @@ class Wire:
     async def close(self, note: Note, grace: float) -> None:
         """Accept nothing more, let answers in progress finish for `grace` seconds, then end the rest.
 
-        Streams have no end to wait for and are ended at once.
+        Streams that have no end to wait for are ended at once.
         """
         self.draining = True
-        if not self._connections:
-            self._emptied.set()
-        if self._server is not None:
-            self._server.close()
-        for connection in tuple(self._connections):
-            connection.close_idle()
-        self.end(lambda exchange: exchange.streams, note)
+        traffic = self._traffic
+        if traffic.listener is not None:
+            await traffic.listener.close()
+        now = time.monotonic()
+        for connection in tuple(traffic.connections):
+            connection.drain(now)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(grace):
-                await self._emptied.wait()
+            async with asyncio.timeout(0 if self._hurried else grace) as self._patience:
+                while traffic.connections:
+                    self.end(lambda exchange: exchange.is_endless, note)
+                    await self._emptied(_LOOK)
         self.end(lambda _: True, note)
-        await self.pool.close()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_FLUSH):
-                await self._emptied.wait()
-        for connection in tuple(self._connections):
+        for pool in tuple(traffic.pools):
+            await pool.close()
+        await self._emptied(_FLUSH)
+        for connection in tuple(traffic.connections):
             connection.abort()
         self.wheel.close()
+
+    def hurry(self) -> None:
+        """Wait no longer for answers in progress."""
+        self._hurried = True
+        if self._patience is not None and not self._patience.expired():
+            self._patience.reschedule(self.loop.time())
+
+    async def _emptied(self, seconds: float) -> None:
+        """Wait until no connection is left, for so long at most."""
+        traffic = self._traffic
+        if traffic.connections:
+            traffic.emptied.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await traffic.emptied.wait()

@@ -44,6 +44,7 @@ class Pool:
         self._waiting: dict[Exchange, asyncio.TimerHandle] = {}
         self._dialling: set[asyncio.Task[None]] = set()
         self._open = 0
+        self._retired = False
 
     def take(self, exchange: Exchange) -> UpstreamConnection | None:
         """An idle connection; or None, and `exchange` is given one, or told why not, later."""
@@ -74,6 +75,9 @@ class Pool:
             self.forget(exchange)
             exchange.connected(connection)
             return
+        if self._retired:
+            connection.transport.close()
+            return
         self._idle.append(connection)
         self.wheel.arm(connection, time.monotonic(), _IDLE)
 
@@ -83,6 +87,12 @@ class Pool:
         if connection in self._idle:
             self._idle.remove(connection)
         self._dial_enough()
+
+    def retire(self) -> None:
+        """Serve those who have come, and keep nothing for others: there is another upstream now."""
+        self._retired = True
+        for connection in tuple(self._idle):
+            connection.transport.close()
 
     async def close(self) -> None:
         """Close what is idle and stop dialling; what serves an exchange is the exchange's to end."""

@@ -67,7 +67,7 @@ class Keystile:
         """The proxy's own ends of its client connections: for a look at bounds from inside."""
         wire = self._server._wire
         assert wire is not None
-        return [connection.transport for connection in wire._connections]
+        return [connection.transport for connection in wire._traffic.connections]
 
     async def close(self) -> None:
         if not self._closed:
