@@ -1,139 +1,83 @@
-"""The wiring: every room built from one configuration, started and stopped in order."""
+"""The wiring: every room built from one configuration, started, followed by the next, and stopped."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import secrets
 import socket
 import time
 from errno import EADDRINUSE
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import structlog
 
 from proxy.audit import AccessLog
-from proxy.authn import (
-    Assertions,
-    Introspectors,
-    Proofs,
-    SharedProofs,
-    UsedProofs,
-    Verifier,
-    assertion_key,
-    key_sources,
-    revocation_source,
-)
-from proxy.authz import OwnRates, SharedRates
-from proxy.gate import Gate, dress
+from proxy.authn import KeySetError, RevocationError
+from proxy.config import ConfigError, Fault, fixed
+from proxy.gatehouse import Gatehouse, Made, StartError
 from proxy.model import Note
 from proxy.wire import Forwarding, Wire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from redis.asyncio import Redis
-
-    from proxy.authn import Revocations
+    from proxy.authn import Replay, Revocations
     from proxy.config import Address, Config
     from proxy.wire import Exchange
 
-# How long answers in progress may take once the process has been told to stop.
-_GRACE = 10.0
-# How long a Redis may take that a request waits for.
-_PATIENCE = 1.0
+# So often it is seen whether what an earlier configuration has begun to judge is decided.
+_LOOK = 0.1
 
 _operations = structlog.get_logger()
 
 
-class StartError(Exception):
-    """Something that the configuration asks for cannot be had here; the text says what to do."""
+class Server:
+    """One proxy: `start`, then `address` is served until `close`.
 
-
-class Gatehouse:
-    """The gate and all that it asks: keys, revocations, issuers, Redis. `clock` gives Unix seconds."""
+    `made` and `used` are what several workers share, `worker` is this one's number among them.
+    """
 
     def __init__(
-        self, config: Config, log: AccessLog, forwarding: Forwarding, clock: Callable[[], float]
+        self, config: Config, *, made: Made | None = None, used: Replay | None = None, worker: int = 0
     ) -> None:
-        self._sources = key_sources(config.issuers, clock, cache=config.jwks_cache)
-        self._introspectors = Introspectors(config.issuers, clock)
-        self._revocations = revocation_source(config.revocations)
-        self._revocations.watcher = self._revoked
-        self.watcher: Callable[[Revocations], None] | None = None
-        """Called when more, or less, is revoked: what is under way is not this class's to end."""
-        self._redis = None if config.redis is None else _redis(config.redis.url.get_secret_value())
-        self._verifier = Verifier(
-            config.issuers, self._sources, dress(config), self._introspectors, self._revocations
-        )
-        used = UsedProofs() if self._redis is None else SharedProofs(self._redis)
-        proofs = Proofs(config.issuers, config.resource, used, secrets.token_bytes(32))
-        rates = OwnRates() if self._redis is None else SharedRates(self._redis, config.resource or "")
-        signing = config.assertion
-        assertions = None if signing is None else Assertions(signing, assertion_key(signing.key))
-        self.gate = Gate(config, self._verifier, proofs, rates, log, forwarding, assertions=assertions)
-
-    async def start(self) -> None:
-        """Read what lies here, and begin to fetch the rest.
-
-        Raises:
-            KeySetError: a key set that is a file or inline cannot be used.
-            RevocationError: the revocations cannot be read.
-        """
-        await self._revocations.start()
-        await self._sources.start()
-
-    async def close(self) -> None:
-        """Stop every fetch and watch, and close every connection."""
-        await self._sources.close()
-        await self._introspectors.close()
-        await self._revocations.close()
-        if self._redis is not None:
-            await self._redis.aclose()
-
-    def _revoked(self, revocations: Revocations) -> None:
-        self._verifier.forget_revoked()
-        if self.watcher is not None:
-            self.watcher(revocations)
-
-
-class Server:
-    """One proxy: `start`, then `address` is served until `close`."""
-
-    def __init__(self, config: Config) -> None:
+        self.draining = False
+        """It has been told to stop: what is in progress is finished, and nobody should come."""
         self._config = config
+        self._made = made or Made.now()
+        self._used = used
+        self._worker = worker
         # The one place that reads the wall clock: everything else is handed `now`.
         self._clock = time.time  # noqa: TID251 - this is the shell
         self._gatehouse: Gatehouse | None = None
         self._wire: Wire | None = None
+        self._next: tuple[Config, Gatehouse, Wire] | None = None
+        self._retiring: set[asyncio.Task[None]] = set()
 
-    async def start(self) -> None:
-        """Open the log, read the key sets, then accept.
+    async def start(self, sockets: list[socket.socket] | None = None) -> None:
+        """Open the log, read the key sets, then accept: on `sockets`, or on what the configuration names.
 
         Raises:
             OSError: the log cannot be opened, or the address cannot be bound.
             KeySetError, RevocationError, StartError: the configuration asks for what cannot be had.
         """
-        self._log = AccessLog(self._config.log)
+        self._log = AccessLog(self._config.log, self._worker)
         try:
-            await self._start(self._config)
+            await self._start(self._config, sockets)
         except BaseException:
             await self._stop()
             raise
-        if self._config.mode == "observe":
-            _operations.warning("observe_mode", problem="what rules refuse goes on to the upstream")
-        _operations.info("listening", address=_spelled(self.address), upstream=self._config.upstream.url)
+        _warn(self._config)
 
-    async def _start(self, config: Config) -> None:
+    async def _start(self, config: Config, sockets: list[socket.socket] | None) -> None:
         forwarding = Forwarding(config.trusted_proxies)
-        self._gatehouse = Gatehouse(config, self._log, forwarding, self._clock)
+        self._gatehouse = Gatehouse(
+            config, self._log, forwarding, self._clock, made=self._made, used=self._used
+        )
         self._gatehouse.watcher = self._end_revoked
         await self._gatehouse.start()
         self._wire = Wire(config, self._gatehouse.gate, forwarding, self._clock)
         try:
-            await self._wire.listen()
+            await self._wire.listen(sockets)
         except OSError as error:
-            raise OSError(error.errno, f"listen {_configured(config.listen)}: {_reason(error)}") from None
+            raise unbound(config.listen, error) from None
         self._log.start(self._wire.loop)
 
     @property
@@ -142,18 +86,99 @@ class Server:
         assert self._wire is not None  # noqa: S101 - there is no address before `start`
         return self._wire.address
 
+    @property
+    def config(self) -> Config:
+        """What new requests are served under."""
+        return self._config
+
+    async def reload(self, config: Config) -> None:
+        """Serve what begins from now on as `config` says; what is in progress ends as it began.
+
+        Raises:
+            ConfigError: it cannot take effect, and nothing has changed.
+        """
+        await self.prepare(config)
+        self.commit()
+
+    async def prepare(self, config: Config) -> None:
+        """Build all that `config` needs, while everything goes on as before; errors as `reload`."""
+        await self.abandon()
+        if faults := fixed(self._config, config):
+            raise ConfigError(faults)
+        if self._gatehouse is None or self._wire is None or self.draining:
+            raise ConfigError((Fault("the configuration", None, "too late: it stops", "start it again"),))
+        forwarding = Forwarding(config.trusted_proxies)
+        gatehouse = None
+        try:
+            gatehouse = Gatehouse(
+                config,
+                self._log,
+                forwarding,
+                self._clock,
+                made=self._made,
+                used=self._used,
+                before=self._gatehouse,
+            )
+            await gatehouse.start()
+            wire = Wire(config, gatehouse.gate, forwarding, self._clock, self._wire)
+        except BaseException as error:
+            if gatehouse is not None:
+                await gatehouse.close(besides=self._gatehouse)
+            if isinstance(error, (KeySetError, RevocationError, StartError)):
+                raise ConfigError((Fault("the configuration", None, str(error), "mend it"),)) from None
+            raise
+        self._next = config, gatehouse, wire
+
+    async def abandon(self) -> None:
+        """Take back what was prepared."""
+        if self._next is not None:
+            _, gatehouse, _ = self._next
+            self._next = None
+            await gatehouse.close(besides=self._gatehouse)
+
+    def commit(self) -> None:
+        """Let what was prepared take effect."""
+        if self._next is None or self._gatehouse is None or self._wire is None:
+            return
+        before, wire = self._gatehouse, self._wire
+        self._config, self._gatehouse, self._wire = self._next
+        self._next = None
+        _warn(self._config)
+        self._log.configure(self._config.log)
+        self._gatehouse.take_over()
+        self._wire.take_over()
+        task = asyncio.create_task(self._retire(before, wire, self._gatehouse))
+        self._retiring.add(task)
+        task.add_done_callback(self._retiring.discard)
+
+    async def _retire(self, gatehouse: Gatehouse, wire: Wire, after: Gatehouse) -> None:
+        """Close what only an earlier configuration needs, once nobody is judged under it."""
+        while wire.is_judging:  # noqa: ASYNC110 - to be told would cost every request something
+            await asyncio.sleep(_LOOK)
+        await gatehouse.close(besides=after)
+        # Whoever was admitted meanwhile was not asked about what is revoked since.
+        self._end_revoked(after.revocations)
+
     def reopen_log(self) -> None:
         """Open the log file anew, by its name (after it was rotated away)."""
-        self._log.reopen()
+        if self._log is not None:
+            self._log.reopen()
 
     async def close(self) -> None:
         """Finish what is in progress, then stop; every line is in the log afterwards."""
+        self.draining = True
         await self._stop()
-        _operations.info("stopped")
+
+    def hurry(self) -> None:
+        """Cut `close` short: what is in progress now is ended."""
+        if self._wire is not None:
+            self._wire.hurry()
 
     async def _stop(self) -> None:
+        await self.abandon()
         if self._wire is not None:
-            await self._wire.close(Note.DRAINING, _GRACE)
+            await self._wire.close(Note.DRAINING, self._config.drain)
+        await asyncio.gather(*self._retiring)
         if self._gatehouse is not None:
             await self._gatehouse.close()
         await asyncio.to_thread(self._log.close)
@@ -169,21 +194,15 @@ class Server:
             self._wire.end(chosen, Note.TOKEN_REVOKED)
 
 
-def _redis(url: str) -> Redis:
-    try:
-        from redis.asyncio import Redis  # noqa: PLC0415 - an optional extra
-    except ImportError:
-        raise StartError("`redis` needs redis-py: pip install 'keystile[redis]'") from None
-    # Not the default of every version; other kinds of connection do not take it.
-    tls: dict[str, Any] = {"ssl_check_hostname": True} if url.startswith("rediss:") else {}
-    try:
-        return Redis.from_url(url, socket_timeout=_PATIENCE, socket_connect_timeout=_PATIENCE, **tls)
-    except ValueError:  # its text may quote the URL, password included
-        raise StartError("`redis` is no URL that redis-py knows") from None
+def _warn(config: Config) -> None:
+    if config.mode == "observe":
+        _operations.warning("observe_mode", problem="what rules refuse goes on to the upstream")
 
 
-def _configured(listen: Address) -> str:
-    return _spelled(listen.unix if listen.unix is not None else (listen.host or "", listen.port or 0))
+def unbound(listen: Address, error: OSError) -> OSError:
+    """Say which address could not be bound, why, and what to do."""
+    named = listen.unix if listen.unix is not None else (listen.host or "", listen.port or 0)
+    return OSError(error.errno, f"listen {spelled(named)}: {_reason(error)}")
 
 
 def _reason(error: OSError) -> str:
@@ -195,7 +214,8 @@ def _reason(error: OSError) -> str:
     return f"{os.strerror(error.errno or 0).lower()}; mend the address or the socket's path"
 
 
-def _spelled(address: tuple[str, int] | str) -> str:
+def spelled(address: tuple[str, int] | str) -> str:
+    """Return an address as `listen` writes it."""
     if isinstance(address, str):
         return f"unix:{address}"
     host, port = address

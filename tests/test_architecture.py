@@ -32,9 +32,11 @@ MAY_IMPORT = {
     "mode": _CONFIGURED,
     "messages": _CONFIGURED | _MIDDLE | {"openings", "mode"},
     "gate": _CONFIGURED | _MIDDLE | {"openings", "mode", "messages"},
-    "server": _CONFIGURED | _MIDDLE | {"gate"},
+    "gatehouse": _CONFIGURED | _MIDDLE | {"gate"},
+    "reading": {"config", "authn"},
+    "server": _CONFIGURED | _MIDDLE | {"gate", "gatehouse"},
     "demo": _CONFIGURED | _MIDDLE | {"gate", "server"},
-    "cli": _CONFIGURED | _MIDDLE | {"gate", "server", "demo"},
+    "cli": _CONFIGURED | _MIDDLE | {"gate", "gatehouse", "reading", "server", "demo"},
     "__main__": {"cli"},
     "__init__": set[str](),
 }
@@ -72,8 +74,10 @@ SHELLS = {
     "demo/issuer.py",
     "demo/stage.py",
     "demo/upstream.py",
+    "gatehouse.py",  # makes the secrets that are not configured
     "messages.py",  # makes a key where none is configured
     "openings.py",  # asks for randomness once, when it is made
+    "reading.py",
     "server.py",
     "wire/client.py",
     "wire/deadlines.py",
@@ -82,6 +86,7 @@ SHELLS = {
     "wire/listen.py",
     "wire/overtime.py",
     "wire/pool.py",
+    "wire/sockets.py",
     "wire/upstream.py",
 }
 IMPURE_MODULES = {

@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 from proxy.audit import AccessLog
 from proxy.cli import app
 from proxy.config import Log, load
+from proxy.gatehouse import Gatehouse
 from proxy.model import Peer, Reply, RequestHead, Time, Wait
-from proxy.server import Gatehouse
 from proxy.wire import Forwarding
 from tests.support.harness import ISSUER, TOKEN, Keystile, keystile, settings_file, token
 from tests.support.redis_server import redis_server
@@ -250,7 +250,7 @@ async def test_no_line_and_no_answer_says_what_is_on_the_list(tmp_path: Path) ->
 def _keeps(proxy: Keystile) -> int:
     gatehouse = proxy._server._gatehouse
     assert gatehouse is not None
-    return len(gatehouse._verifier._cache)
+    return len(gatehouse.verifier._cache)
 
 
 async def test_a_revocation_takes_nothing_from_the_cache_but_its_own(tmp_path: Path) -> None:
@@ -290,7 +290,7 @@ async def test_whoever_is_revoked_while_a_step_waits_does_not_pass(tmp_path: Pat
         counted = await need.call()
         (tmp_path / FILE).write_text("- agent: acc_1")
         async with asyncio.timeout(10):
-            while not house._revocations.current.moments:  # noqa: ASYNC110 - the file is looked at now and then
+            while not house.source.current.moments:  # noqa: ASYNC110 - the file is looked at now and then
                 await asyncio.sleep(0.02)
         assert judgement.send(counted) == Time()
         with pytest.raises(StopIteration) as ended:

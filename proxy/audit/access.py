@@ -62,6 +62,10 @@ class AccessLog:
         self._warned = -inf
         self._loop: asyncio.AbstractEventLoop | None = None
 
+    def configure(self, log: Log) -> None:
+        """Go by `log` from now on; its output stays what it was."""
+        self._lossless = log.refuse_when_full
+
     @property
     def full(self) -> bool:
         """Whether the output is so far behind that nothing new should be admitted."""

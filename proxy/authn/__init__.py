@@ -14,11 +14,11 @@ from proxy.authn.dpop import proof_algorithms
 from proxy.authn.introspector import Introspectors
 from proxy.authn.keyset import KeySetError
 from proxy.authn.proofs import Proofs
-from proxy.authn.replay import UsedProofs
+from proxy.authn.replay import Replay, UsedProofs
 from proxy.authn.replay_redis import SharedProofs
 from proxy.authn.revocation import Revocation, Revocations, read_revocation
 from proxy.authn.revocation_file import unreadable
-from proxy.authn.revocation_source import RevocationError
+from proxy.authn.revocation_source import RevocationError, RevocationSource
 from proxy.authn.revocation_sources import revocation_source, revoke
 from proxy.authn.sources import KeySources, key_sources, unusable
 from proxy.authn.tokens import Verifier
@@ -30,8 +30,10 @@ __all__ = [
     "KeySetError",
     "KeySources",
     "Proofs",
+    "Replay",
     "Revocation",
     "RevocationError",
+    "RevocationSource",
     "Revocations",
     "SharedProofs",
     "UsedProofs",

@@ -21,14 +21,16 @@ if TYPE_CHECKING:
 _log = structlog.get_logger()
 
 
-def assertion_key(path: Path | None) -> Ed25519PrivateKey:
-    """Return the key in a file (PEM, PKCS #8, not encrypted), or a new one that lives as long as the process.
+def assertion_key(path: Path | None, made: bytes | None = None) -> Ed25519PrivateKey:
+    """Return the key in a file (PEM, PKCS #8, not encrypted); without one, that of the 32 bytes `made`.
+
+    Without either it is a new one.
 
     Raises:
         KeySetError: the file cannot be read, or holds something else.
     """
     if path is None:
-        return Ed25519PrivateKey.generate()
+        return Ed25519PrivateKey.generate() if made is None else Ed25519PrivateKey.from_private_bytes(made)
     try:
         key = load_pem_private_key(path.read_bytes(), password=None)
         exposed = path.stat().st_mode & stat.S_IRWXO

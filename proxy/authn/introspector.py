@@ -180,37 +180,55 @@ class Introspector:
             _log.warning("introspection_failed", issuer=self._issuer, problem=problem)
 
 
-class Introspectors:
-    """The introspector of each issuer that has one, by issuer. `clock` gives Unix seconds."""
+class _Kept(Struct, frozen=True, eq=False):
+    """One issuer's introspector, what it asks with, and the issuer as it was configured."""
 
-    def __init__(self, issuers: Iterable[Issuer], clock: Callable[[], float]) -> None:
-        self._introspectors: dict[str, Introspector] = {}
-        self._webs: list[Web] = []
+    introspector: Introspector
+    web: Web
+    issuer: Issuer
+
+
+class Introspectors:
+    """The introspector of each issuer that has one, by issuer. `clock` gives Unix seconds.
+
+    One whose issuer is configured as `before` goes on, with the answers that it has.
+    """
+
+    def __init__(
+        self, issuers: Iterable[Issuer], clock: Callable[[], float], before: Introspectors | None = None
+    ) -> None:
+        self.kept: dict[str, _Kept] = {}
         for issuer in issuers:
-            if issuer.introspection is not None:
+            if issuer.introspection is None:
+                continue
+            kept = None if before is None else before.kept.get(issuer.issuer)
+            if kept is None or kept.issuer != issuer:
                 # Apart from what fetches keys: a slow endpoint must not use up those connections.
                 web = web_of(issuer)
-                self._webs.append(web)
                 post = partial(web.post, insecure=issuer.allow_insecure)
-                self._introspectors[issuer.issuer] = Introspector(issuer, issuer.introspection, post, clock)
+                kept = _Kept(Introspector(issuer, issuer.introspection, post, clock), web, issuer)
+            self.kept[issuer.issuer] = kept
 
     @property
     def for_opaque(self) -> Introspector | None:
         """The one that is asked about tokens that do not say whose they are: for them, or alone."""
-        asked = list(self._introspectors.values())
+        asked = [one.introspector for one in self.kept.values()]
         chosen = [one for one in asked if one.takes_opaque] if len(asked) > 1 else asked
         return next(iter(chosen), None)
 
     def get(self, issuer: str) -> Introspector | None:
         """Return the issuer's introspector, if it has one."""
-        return self._introspectors.get(issuer)
+        kept = self.kept.get(issuer)
+        return None if kept is None else kept.introspector
 
-    async def close(self) -> None:
-        """Stop every question and close every connection."""
-        for introspector in self._introspectors.values():
-            await introspector.close()
-        for web in self._webs:
-            await web.close()
+    async def close(self, besides: Introspectors | None = None) -> None:
+        """Stop every question and close every connection, but for what `besides` has too."""
+        others = () if besides is None else besides.kept.values()
+        gone = [one for one in self.kept.values() if one not in others]
+        for one in gone:
+            await one.introspector.close()
+        for one in gone:
+            await one.web.close()
 
 
 def _inactive(identity: Identity | None) -> Refused:

@@ -118,6 +118,11 @@ class KeySource:
         first = None if self._look is not None else self._under_way(asked=False)
         self._upkeep = asyncio.create_task(self._keep_fresh(first))
 
+    async def settle(self) -> None:
+        """Wait for the attempt that is under way, if there is one."""
+        if self._attempt is not None:
+            await asyncio.shield(self._attempt)
+
     async def close(self) -> None:
         """Stop every attempt."""
         tasks = [task for task in (self._upkeep, self._attempt) if task is not None]

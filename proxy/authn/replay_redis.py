@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from redis.asyncio import Redis
 
-    from proxy.authn.replay import Agent
+    from proxy.authn.replay import Agent, Replay
 
 _PREFIX = b"keystile:dpop:"
 _PATIENCE = 1.0
@@ -33,12 +33,12 @@ _log = structlog.get_logger()
 class SharedProofs:
     """The proofs used by anybody who shares this Redis, which must not evict keys (`noeviction`).
 
-    It has `patience` seconds for an answer.
+    It has `patience` seconds for an answer. `own` knows what was used here.
     """
 
-    def __init__(self, redis: Redis, patience: float = _PATIENCE) -> None:
+    def __init__(self, redis: Redis, patience: float = _PATIENCE, own: Replay | None = None) -> None:
         self._patience = patience
-        self._own = UsedProofs()
+        self._own = own or UsedProofs()
         self._redis = redis
         self._failing = False
 

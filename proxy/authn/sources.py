@@ -6,6 +6,8 @@ import ssl
 from functools import partial
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from proxy.authn.discovery import from_issuer
 from proxy.authn.fetch import Fetched, Web, from_url
 from proxy.authn.jwks_cache import JwksCache
@@ -25,15 +27,29 @@ if TYPE_CHECKING:
 _LOOK = 1.0
 
 
-class KeySources:
-    """The source of each issuer, by its name."""
+class _Kept(Struct, frozen=True, eq=False):
+    """One issuer's source, what it fetches with, and the settings that it was made from."""
 
-    def __init__(self, sources: dict[str, KeySource], webs: list[Web]) -> None:
-        self._sources = sources
-        self._webs = webs
+    source: KeySource
+    web: Web | None
+    settings: tuple[object, ...]
+
+
+class KeySources:
+    """The source of each issuer, by its name. Some may be those of an earlier configuration, and go on."""
+
+    def __init__(self, kept: dict[str, _Kept], before: KeySources | None) -> None:
+        self.kept = kept
+        others = () if before is None else before.kept.values()
+        self._new = [one for one in kept.values() if one not in others]
 
     def __getitem__(self, issuer: str) -> KeySource:
-        return self._sources[issuer]
+        return self.kept[issuer].source
+
+    def find(self, issuer: Issuer, cache: Path | None) -> _Kept | None:
+        """Return what was made from the same settings; None where that would be another source."""
+        kept = self.kept.get(issuer.issuer)
+        return kept if kept is not None and kept.settings == _settings(issuer, cache) else None
 
     async def start(self) -> None:
         """Read local and kept keys, and begin to fetch the others: a token that comes first waits for them.
@@ -41,17 +57,25 @@ class KeySources:
         Raises:
             KeySetError: a file or a set in the configuration cannot be used; nothing was started.
         """
-        for source in self._sources.values():
-            await source.load()
-        for source in self._sources.values():
-            source.start()
+        for one in self._new:
+            await one.source.load()
+        for one in self._new:
+            one.source.start()
 
-    async def close(self) -> None:
-        """Stop every fetch and close every connection."""
-        for source in self._sources.values():
-            await source.close()
-        for web in self._webs:
-            await web.close()
+    async def settle(self) -> None:
+        """Wait until every source that is new has had its first answer, or failure."""
+        for one in self._new:
+            await one.source.settle()
+
+    async def close(self, besides: KeySources | None = None) -> None:
+        """Stop every fetch and close every connection, but for what `besides` has too."""
+        others = () if besides is None else besides.kept.values()
+        gone = [one for one in self.kept.values() if one not in others]
+        for one in gone:
+            await one.source.close()
+        for one in gone:
+            if one.web is not None:
+                await one.web.close()
 
 
 def key_sources(
@@ -59,14 +83,19 @@ def key_sources(
     clock: Callable[[], float],
     patience: float = 10.0,
     cache: Path | None = None,
+    before: KeySources | None = None,
 ) -> KeySources:
-    """Make each issuer's source.
+    """Make each issuer's source, or go on with the one of the configuration `before`.
 
     `clock` gives Unix seconds; `patience` is seconds for one attempt; `cache` is the `jwks_cache` directory.
     """
-    webs: list[Web] = []
-    sources: dict[str, KeySource] = {}
+    sources: dict[str, _Kept] = {}
     for issuer in issuers:
+        kept = None if before is None else before.find(issuer, cache)
+        if kept is not None:
+            sources[issuer.issuer] = kept
+            continue
+        web = None
         make = partial(KeySource, issuer, clock=clock, patience=patience)
         match issuer.jwks:
             case JwksInline(keys=document):
@@ -75,11 +104,10 @@ def key_sources(
                 source = make(KeyFile(path).read, look=_LOOK)
             case where:
                 web = web_of(issuer)
-                webs.append(web)
-                kept = JwksCache(cache, issuer.issuer, where.url if where else None) if cache else None
-                source = make(_fetching(web, issuer, where), look=None, cache=kept)
-        sources[issuer.issuer] = source
-    return KeySources(sources, webs)
+                stored = JwksCache(cache, issuer.issuer, where.url if where else None) if cache else None
+                source = make(_fetching(web, issuer, where), look=None, cache=stored)
+        sources[issuer.issuer] = _Kept(source, web, _settings(issuer, cache))
+    return KeySources(sources, before)
 
 
 def unusable(issuers: Iterable[Issuer]) -> list[tuple[str, str]]:
@@ -105,6 +133,11 @@ def unusable(issuers: Iterable[Issuer]) -> list[tuple[str, str]]:
 def web_of(issuer: Issuer) -> Web:
     """Make what speaks to one issuer alone: with its trust, and no connection shared with another."""
     return Web(ca=issuer.ca, link_local=issuer.allow_link_local)
+
+
+def _settings(issuer: Issuer, cache: Path | None) -> tuple[object, ...]:
+    """Return all that a source is made from."""
+    return (issuer.jwks, issuer.keys, issuer.ca, issuer.allow_insecure, issuer.allow_link_local, cache)
 
 
 def _fetching(web: Web, issuer: Issuer, where: JwksUrl | None) -> Callable[[], Awaitable[Fetched]]:

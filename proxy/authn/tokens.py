@@ -24,7 +24,7 @@ from proxy.authn.revocation_source import RevocationSource
 from proxy.model import Caller, Deny, Reason, Time, Wait
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable
+    from collections.abc import Callable, Collection, Generator, Iterable
 
     from proxy.authn.compact import Parsed
     from proxy.authn.introspector import Introspector, Introspectors
@@ -79,7 +79,8 @@ class _Entry(Struct, frozen=True):
 class Verifier:
     """Verifies tokens of the configured issuers.
 
-    `dress` makes a verified identity ready for the hot path: once for each token that is not cached.
+    `dress` makes a verified identity ready for the hot path: once for each token that is not cached. `before`
+    is the verifier whose place this one takes with `take_over`, and not earlier.
     """
 
     def __init__(
@@ -90,7 +91,10 @@ class Verifier:
         introspectors: Introspectors | None = None,
         revocations: RevocationSource | None = None,
         cache_size: int = 10_000,
+        *,
+        before: Verifier | None = None,
     ) -> None:
+        self._before = before
         self._dress = dress
         self._revocations = revocations or RevocationSource()
         self._opaque = None if introspectors is None else introspectors.for_opaque
@@ -104,6 +108,23 @@ class Verifier:
             )
             for issuer in issuers
         }
+        if before is None:
+            self._watch()
+
+    def take_over(self, trusted: Collection[str]) -> None:
+        """Stand in for the verifier before, with what it has verified of the issuers in `trusted`."""
+        before, self._before = self._before, None
+        self._watch()
+        if before is not None:
+            self._cache = before.give_up()
+            self._drop(lambda entry: entry.caller.identity.issuer not in trusted)
+
+    def give_up(self) -> LRUCache[bytes, _Entry]:
+        """Return what was verified, and begin anew: what is still under way here must not add to it."""
+        given, self._cache = self._cache, LRUCache(self._cache.maxsize)
+        return given
+
+    def _watch(self) -> None:
         for name, trusted in self._trusted.items():
             trusted.source.watcher = partial(self._forget, name)
 

@@ -48,14 +48,20 @@ _log = structlog.get_logger()
 class SharedRates:
     """Counts for everybody who serves `resource` and shares this Redis.
 
-    It has `patience` seconds for an answer.
+    It has `patience` seconds for an answer. `own` counts while there is none.
     """
 
-    def __init__(self, redis: Redis, resource: str = "", patience: float = _PATIENCE) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        resource: str = "",
+        patience: float = _PATIENCE,
+        own: OwnRates | None = None,
+    ) -> None:
         self._prefix = f"{_PREFIX}{resource}\n"
         self._patience = patience
         self._script = redis.register_script(_SCRIPT)
-        self._own = OwnRates()
+        self._own = own or OwnRates()
         self._failing = False
         self._pause_ends = 0.0
 

@@ -15,8 +15,8 @@ from proxy.audit import AccessLog, configure_operations
 from proxy.authn import KeySetError, RevocationError
 from proxy.cli.configuration import ConfigFile, read, refused
 from proxy.config import Log
+from proxy.gatehouse import Gatehouse, StartError
 from proxy.model import Arrived, Body, Forward, Peer, Reason, RequestHead, Time, Wait
-from proxy.server import Gatehouse, StartError
 from proxy.wire import Forwarding
 
 if TYPE_CHECKING:

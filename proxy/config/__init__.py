@@ -9,6 +9,7 @@ from proxy.config.conditions import ArgumentCondition, Condition, lookup
 from proxy.config.editor import schema
 from proxy.config.entry import Entry, Mcp
 from proxy.config.faults import ConfigError, Fault, UnfitError
+from proxy.config.fixed import fixed
 from proxy.config.issuer import ClaimNames, Dpop, Introspection, Issuer, JwksFile, JwksInline, JwksUrl, Keys
 from proxy.config.load import load
 from proxy.config.patterns import segments
@@ -50,6 +51,7 @@ __all__ = [
     "addresses",
     "advice",
     "document",
+    "fixed",
     "globs",
     "load",
     "lookup",

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -42,6 +42,7 @@ _HEADER = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"  # RFC 9110 5.1
 _REFERENCE = {"type": "string", "pattern": r"^\$\{.+\}$"}
 
 _SHORTEST_KEY = 32
+_MOST_WORKERS = 256
 
 # As the wire folds what clients send: what it takes for an identity header is none of the upstream's own.
 _PUNCTUATION = "!#$%&'*+.^_`|~"
@@ -176,6 +177,15 @@ def _session_key(value: object) -> SecretStr:
     return key
 
 
+def _workers(value: object) -> object:
+    if value == "auto":
+        return "auto"
+    count = units.count(value) if isinstance(value, str) else value
+    if not isinstance(count, int) or isinstance(count, bool) or not 0 < count <= _MOST_WORKERS:
+        raise UnfitError(f"not a number from 1 to {_MOST_WORKERS}", "write one, or auto")
+    return count
+
+
 def _redis_url(value: SecretStr) -> SecretStr:
     addresses.redis(value.get_secret_value())
     return value
@@ -198,6 +208,13 @@ Count = Annotated[
     _from_text(units.count),
     AfterValidator(_positive),
     _described("number", _REFERENCE, type="integer", minimum=1),
+]
+Workers = Annotated[
+    int | Literal["auto"],
+    BeforeValidator(_workers),
+    _described(
+        "number or `auto`", {"enum": ["auto"]}, _REFERENCE, type="integer", minimum=1, maximum=_MOST_WORKERS
+    ),
 ]
 Size = Annotated[
     int,

@@ -15,8 +15,6 @@ LATER: dict[type[Section], frozenset[str]] = {
         {
             "tls",
             "version",
-            "watch",
-            "workers",
         }
     ),
     Upstream: frozenset({"retry", "tls"}),

@@ -22,12 +22,13 @@ if TYPE_CHECKING:
     from proxy.config.faults import Location
 
 
-def load(path: Path | None, environ: Mapping[str, str]) -> Config:
+def load(path: Path | None, environ: Mapping[str, str], seen: set[Path] | None = None) -> Config:
     """Read and check a configuration.
 
     Args:
         path: a YAML file; None takes the `KEYSTILE_` variables instead.
         environ: the environment, for those variables and for `${NAME}`.
+        seen: takes every file whose text has become part of the configuration.
 
     Raises:
         ConfigError: it cannot be used; holds every fault.
@@ -35,6 +36,8 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     if path is None:
         tree, slips = environment.tree(environ)
         return _checked(tree, slips, Path(), _variable_fault)
+    seen = set() if seen is None else seen
+    seen.add(path)
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
@@ -42,18 +45,20 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
         raise ConfigError((Fault(str(path), None, problem, "mend its path or mode"),)) from None
     except UnicodeDecodeError:
         raise ConfigError((Fault(str(path), None, "not UTF-8 text", "save it as UTF-8"),)) from None
-    return _from_yaml(text, path.parent, environ)
+    return _from_yaml(text, path.parent, environ, seen)
 
 
 def _variable_fault(slip: Slip) -> Fault:
     return Fault(environment.name(slip.location), None, slip.problem, slip.remedy)
 
 
-def _from_yaml(text: str, folder: Path, environ: Mapping[str, str]) -> Config:
+def _from_yaml(text: str, folder: Path, environ: Mapping[str, str], seen: set[Path]) -> Config:
+    def referred(name: str) -> str:
+        seen.add(folder / name)
+        return (folder / name).read_bytes().decode()
+
     read = document.parse(text)
-    tree, dangling = references.resolve(
-        read.tree, environ, lambda name: (folder / name).read_bytes().decode()
-    )
+    tree, dangling = references.resolve(read.tree, environ, referred)
     slips = [*read.slips, *dangling]
     told = {slip.location for slip in slips}
     slips += [

@@ -31,6 +31,7 @@ from proxy.config.kinds import (
     Some,
     Text,
     UrlText,
+    Workers,
     spelling,
 )
 from proxy.config.rule import Rule  # noqa: TC001 - pydantic reads the annotation
@@ -183,6 +184,10 @@ class Config(Section):
     drain: Duration = Field(
         "30s", validate_default=True, description="How long a stop waits for requests in progress."
     )
+    watch: Flag = Field(
+        default=False, description="Reload when this file, or one that it refers to, has changed."
+    )
+    workers: Workers = Field(1, description="Processes on one port; `auto` is one for each usable core.")
 
     @field_validator("issuers")
     @classmethod

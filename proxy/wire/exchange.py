@@ -92,7 +92,7 @@ class Exchange:
 
     @property
     def is_endless(self) -> bool:
-        """Whether there is no end of the answer to wait for: somebody listens, or may until a token expires."""
+        """Whether its answer has no end to wait for: somebody listens, or may until a token expires."""
         return self.streams and (self.head.method == "GET" or self._forward.until is not None)
 
     def is_judged_under(self, wire: Wire) -> bool:

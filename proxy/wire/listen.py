@@ -34,7 +34,7 @@ _LOOK = 0.25
 
 
 class Traffic:
-    """What goes on whichever configuration is current: connections, exchanges, and what times and writes them.
+    """What goes on whichever configuration is current: connections, exchanges, their timers and their writes.
 
     `wire` is the current one.
     """
@@ -82,14 +82,18 @@ class Wire:
         self.most_stored = getattr(config.limits, "mcp_buffer", 1 << 28)
         self.response_lines = ResponseLines(config)
         self.draining = False
-        self._upstream = config.upstream
+        self.upstream = config.upstream
         self._most = config.limits.connections
         self._address = config.listen
         self._patience: asyncio.Timeout | None = None
         self._hurried = False
-        self._traffic = traffic = Traffic(self) if before is None else before._traffic
-        self.outbox, self.wheel, self.exchanges = traffic.outbox, traffic.wheel, traffic.exchanges
-        if before is not None and before._upstream == config.upstream:
+        self.traffic: Traffic = Traffic(self) if before is None else before.traffic
+        traffic = self.traffic
+        self.outbox: Outbox = traffic.outbox
+        self.wheel: Wheel = traffic.wheel
+        self.exchanges: set[Exchange] = traffic.exchanges
+        self.pool: Pool
+        if before is not None and before.upstream == config.upstream:
             self.pool = before.pool
         else:
             self.pool = Pool(self.loop, config.upstream, self.wheel, self.outbox)
@@ -103,13 +107,13 @@ class Wire:
         """
         if sockets is None:
             sockets = await asyncio.to_thread(bound, self._address)
-        traffic = self._traffic
+        traffic = self.traffic
         traffic.listener = Listener(self.loop, sockets, traffic.accepted)
         await traffic.listener.open()
 
     def take_over(self) -> None:
         """Serve whatever begins from now on, on the connections that are open too."""
-        traffic = self._traffic
+        traffic = self.traffic
         before, traffic.wire = traffic.wire, self
         for connection in traffic.connections:
             connection.serve_under(self)
@@ -119,8 +123,8 @@ class Wire:
     @property
     def address(self) -> tuple[str, int] | str:
         """Where it listens: host and port, or the path of the unix socket."""
-        assert self._traffic.listener is not None  # noqa: S101 - there is no address before `listen`
-        return self._traffic.listener.address
+        assert self.traffic.listener is not None  # noqa: S101 - there is no address before `listen`
+        return self.traffic.listener.address
 
     @property
     def is_judging(self) -> bool:
@@ -130,15 +134,15 @@ class Wire:
     @property
     def stored(self) -> int:
         """Bytes of bodies that are held until all of them have come."""
-        return self._traffic.stored
+        return self.traffic.stored
 
     @stored.setter
     def stored(self, size: int) -> None:
-        self._traffic.stored = size
+        self.traffic.stored = size
 
     def admit(self, connection: ClientConnection) -> bool:
         """Count `connection` in; False where there are too many already."""
-        connections = self._traffic.connections
+        connections = self.traffic.connections
         if len(connections) >= self._most:
             return False
         connections.add(connection)
@@ -146,7 +150,7 @@ class Wire:
 
     def dismiss(self, connection: ClientConnection) -> None:
         """`connection` has closed."""
-        traffic = self._traffic
+        traffic = self.traffic
         traffic.connections.discard(connection)
         if not traffic.connections:
             traffic.emptied.set()
@@ -162,7 +166,7 @@ class Wire:
         Streams that have no end to wait for are ended at once.
         """
         self.draining = True
-        traffic = self._traffic
+        traffic = self.traffic
         if traffic.listener is not None:
             await traffic.listener.close()
         now = time.monotonic()
@@ -189,7 +193,7 @@ class Wire:
 
     async def _emptied(self, seconds: float) -> None:
         """Wait until no connection is left, for so long at most."""
-        traffic = self._traffic
+        traffic = self.traffic
         if traffic.connections:
             traffic.emptied.clear()
             with contextlib.suppress(TimeoutError):

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import os
 import socket
-import stat
-from contextlib import closing, suppress
+from contextlib import closing
 from errno import EADDRNOTAVAIL
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def unlike(sockets: Iterable[socket.socket], address: Address) -> str | None:
     for one in sockets:
         if one.family == socket.AF_UNIX:
             name = one.getsockname()
-            if address.unix is None or not os.path.samefile(name, address.unix):
+            if address.unix is None or not Path(name).samefile(address.unix):
                 return f"unix:{name}"
             continue
         host, port = one.getsockname()[:2]
@@ -89,9 +89,7 @@ def _resolved(address: Address) -> list[tuple[socket.AddressFamily, str]]:
     return list(dict.fromkeys((family, str(where[0])) for family, _, _, _, where in found))
 
 
-def _bound_tcp(
-    family: socket.AddressFamily, where: tuple[str, int], *, reuse_port: bool
-) -> socket.socket:
+def _bound_tcp(family: socket.AddressFamily, where: tuple[str, int], *, reuse_port: bool) -> socket.socket:
     made = socket.socket(family, socket.SOCK_STREAM)
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -108,9 +106,9 @@ def _bound_tcp(
 
 
 def _bound_unix(path: str) -> socket.socket:
-    with suppress(FileNotFoundError):
-        if stat.S_ISSOCK(os.stat(path).st_mode) and not _answers(path):
-            os.remove(path)  # left behind by a process that is gone
+    there = Path(path)
+    if there.is_socket() and not _answers(path):
+        there.unlink(missing_ok=True)  # left behind by a process that is gone
     made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         made.bind(path)

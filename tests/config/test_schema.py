@@ -71,6 +71,7 @@ def test_everything_has_a_safe_default():
     )
     assert config.log == Log(output="stdout", arguments=(), refuse_when_full=False)
     assert (config.origins, config.cors, config.session_key) == ((), False, ())
+    assert (config.drain, config.watch, config.workers) == (30.0, False, 1)
     (rule,) = config.rules
     assert (rule.mcp, rule.transport, rule.origins, rule.cors) == (None, "auto", (), None)
 

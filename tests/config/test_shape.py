@@ -112,6 +112,11 @@ CASES = [
     pytest.param("listen: 8080", "listen: not an address and a port", id="a port alone"),
     pytest.param("listen: {host: a}", "listen: not an address", id="listen as a mapping"),
     pytest.param("admin: 127.0.0.1:9901", "admin: not supported yet", id="an admin listener"),
+    pytest.param("workers: 0", "workers: not a number from 1 to 256", id="no worker"),
+    pytest.param("workers: 257", "workers: not a number from 1 to 256", id="too many workers"),
+    pytest.param("workers: some", "workers: not a whole number", id="workers that are no number"),
+    pytest.param("drain: 30", "drain: not a duration", id="a drain without a unit"),
+    pytest.param("watch: yes", "watch: neither true nor false", id="a watch that YAML 1.1 would take"),
     pytest.param(
         "resource: mcp.example.com", "resource: not an absolute URL", id="a resource that is no URL"
     ),
@@ -466,7 +471,7 @@ def test_tells_everything_at_once_in_the_order_of_the_file():
     text = """\
 upstream: ftp://a
 listen: ${NOPE}
-workers: 2
+workers: many
 rules:
   - path: api
     methods: get

@@ -54,10 +54,12 @@ def settings_file(folder: Path, upstream: str, /, **settings: Any) -> Path:
 class Keystile:
     """A running proxy."""
 
-    def __init__(self, server: Server, log: Path) -> None:
+    def __init__(self, server: Server, folder: Path, upstream: str) -> None:
         self.address: Address = server.address
         self._server = server
-        self._log = log
+        self._folder = folder
+        self._upstream = upstream
+        self._log = folder / LOG
         self._closed = False
 
     def client(self) -> AbstractAsyncContextManager[Client]:
@@ -67,7 +69,12 @@ class Keystile:
         """The proxy's own ends of its client connections: for a look at bounds from inside."""
         wire = self._server._wire
         assert wire is not None
-        return [connection.transport for connection in wire._traffic.connections]
+        return [connection.transport for connection in wire.traffic.connections]
+
+    async def reload(self, /, **settings: Any) -> None:
+        """Have these settings, and no others, take effect; `to` names another upstream."""
+        self._upstream = settings.pop("to", self._upstream)
+        await self._server.reload(load(settings_file(self._folder, self._upstream, **settings), {}))
 
     async def close(self) -> None:
         if not self._closed:
@@ -88,7 +95,7 @@ async def keystile(folder: Path, upstream: str, /, **settings: Any) -> AsyncIter
     asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
     server = Server(load(settings_file(folder, upstream, **settings), {}))
     await server.start()
-    running = Keystile(server, folder / LOG)
+    running = Keystile(server, folder, upstream)
     try:
         yield running
     finally:
