@@ -16,6 +16,7 @@ from proxy.authn import KeySetError, RevocationError
 from proxy.config import ConfigError, Fault, fixed
 from proxy.gatehouse import Gatehouse, Made, StartError
 from proxy.model import Note
+from proxy.open_files import allow_files
 from proxy.wire import Forwarding, Wire
 
 if TYPE_CHECKING:
@@ -32,15 +33,23 @@ _operations = structlog.get_logger()
 class Server:
     """One proxy: `start`, then `address` is served until `close`.
 
-    `made` and `used` are what several workers share, `worker` is this one's number among them.
+    It listens on `sockets`, or binds what the configuration names. `made` and `used` are what several workers
+    share, `worker` is this one's number among them.
     """
 
     def __init__(
-        self, config: Config, *, made: Made | None = None, used: Replay | None = None, worker: int = 0
+        self,
+        config: Config,
+        sockets: list[socket.socket] | None = None,
+        *,
+        made: Made | None = None,
+        used: Replay | None = None,
+        worker: int = 0,
     ) -> None:
         self.draining = False
         """It has been told to stop: what is in progress is finished, and nobody should come."""
         self._config = config
+        self._sockets = sockets
         self._made = made or Made.now()
         self._used = used
         self._worker = worker
@@ -51,8 +60,8 @@ class Server:
         self._next: tuple[Config, Gatehouse, Wire] | None = None
         self._retiring: set[asyncio.Task[None]] = set()
 
-    async def start(self, sockets: list[socket.socket] | None = None) -> None:
-        """Open the log, read the key sets, then accept: on `sockets`, or on what the configuration names.
+    async def start(self) -> None:
+        """Open the log, read the key sets, then accept.
 
         Raises:
             OSError: the log cannot be opened, or the address cannot be bound.
@@ -60,13 +69,13 @@ class Server:
         """
         self._log = AccessLog(self._config.log, self._worker)
         try:
-            await self._start(self._config, sockets)
+            await self._start(self._config)
         except BaseException:
             await self._stop()
             raise
         _warn(self._config)
 
-    async def _start(self, config: Config, sockets: list[socket.socket] | None) -> None:
+    async def _start(self, config: Config) -> None:
         forwarding = Forwarding(config.trusted_proxies)
         self._gatehouse = Gatehouse(
             config, self._log, forwarding, self._clock, made=self._made, used=self._used
@@ -75,7 +84,7 @@ class Server:
         await self._gatehouse.start()
         self._wire = Wire(config, self._gatehouse.gate, forwarding, self._clock)
         try:
-            await self._wire.listen(sockets)
+            await self._wire.listen(self._sockets)
         except OSError as error:
             raise unbound(config.listen, error) from None
         self._log.start(self._wire.loop)
@@ -99,6 +108,7 @@ class Server:
         """
         await self.prepare(config)
         self.commit()
+        allow_files(config)
 
     async def prepare(self, config: Config) -> None:
         """Build all that `config` needs, while everything goes on as before; errors as `reload`."""

@@ -34,9 +34,13 @@ MAY_IMPORT = {
     "gate": _CONFIGURED | _MIDDLE | {"openings", "mode", "messages"},
     "gatehouse": _CONFIGURED | _MIDDLE | {"gate"},
     "reading": {"config", "authn"},
-    "server": _CONFIGURED | _MIDDLE | {"gate", "gatehouse"},
+    "open_files": {"config"},
+    "server": _CONFIGURED | _MIDDLE | {"gate", "gatehouse", "open_files"},
+    "workers": _CONFIGURED | _MIDDLE | {"gate", "gatehouse", "open_files", "server"},
     "demo": _CONFIGURED | _MIDDLE | {"gate", "server"},
-    "cli": _CONFIGURED | _MIDDLE | {"gate", "gatehouse", "reading", "server", "demo"},
+    "cli": _CONFIGURED
+    | _MIDDLE
+    | {"gate", "gatehouse", "open_files", "reading", "server", "workers", "demo"},
     "__main__": {"cli"},
     "__init__": set[str](),
 }
@@ -88,6 +92,10 @@ SHELLS = {
     "wire/pool.py",
     "wire/sockets.py",
     "wire/upstream.py",
+    "workers/channel.py",
+    "workers/seat.py",
+    "workers/supervisor.py",
+    "workers/worker.py",
 }
 IMPURE_MODULES = {
     "aiohttp",

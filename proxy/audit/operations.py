@@ -27,17 +27,22 @@ _CAP: Final = 512
 _PIPE_BUF: Final = 4096
 
 
-def configure_operations(stream: TextIO, level: int = logging.INFO) -> None:
+def configure_operations(stream: TextIO, level: int = logging.INFO, *, worker: int | None = None) -> None:
     """Send structlog's loggers, and the warnings of other libraries, to `stream` as JSON lines.
 
-    What is below `level` (of `logging`) is left out. A stream that takes nothing more loses lines; it neither
-    stalls the event loop nor raises.
+    What is below `level` (of `logging`) is left out. `worker` is told where there are several. A stream that
+    takes nothing more loses lines; it neither stalls the event loop nor raises.
     """
+
+    def numbered(_: object, _method: str, values: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        return values if worker is None else {**values, "worker": worker}
+
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _bare,
+            numbered,
             _rendered,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),

@@ -14,7 +14,7 @@ from proxy.authn.dpop import proof_algorithms
 from proxy.authn.introspector import Introspectors
 from proxy.authn.keyset import KeySetError
 from proxy.authn.proofs import Proofs
-from proxy.authn.replay import Replay, UsedProofs
+from proxy.authn.replay import REPLAYED, Replay, UsedProofs
 from proxy.authn.replay_redis import SharedProofs
 from proxy.authn.revocation import Revocation, Revocations, read_revocation
 from proxy.authn.revocation_file import unreadable
@@ -24,6 +24,7 @@ from proxy.authn.sources import KeySources, key_sources, unusable
 from proxy.authn.tokens import Verifier
 
 __all__ = [
+    "REPLAYED",
     "Assertions",
     "Credential",
     "Introspectors",

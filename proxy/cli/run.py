@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import resource
 import signal
 import sys
 from typing import TYPE_CHECKING
@@ -18,16 +17,17 @@ from proxy.authn import KeySetError, RevocationError
 from proxy.cli.configuration import ConfigFile, read, refused
 from proxy.cli.footing import take_footing
 from proxy.gatehouse import StartError
+from proxy.open_files import allow_files
 from proxy.reading import Reloader
-from proxy.server import Server, spelled
+from proxy.server import Server, spelled, unbound
+from proxy.wire import passed, shared_out, unlike
+from proxy.workers import Supervisor, WorkerError, usable_cores
 
 if TYPE_CHECKING:
+    import socket
     from pathlib import Path
 
     from proxy.config import Config
-
-# Logs, sockets that listen, key fetches, and clients that are told there are too many.
-_OTHER_FILES = 128
 
 _operations = structlog.get_logger()
 
@@ -41,11 +41,14 @@ def run(config: ConfigFile = None) -> None:
     loaded = read(config, files)
     configure_operations(sys.stderr)
     take_footing()
-    _raise_file_limit(loaded)
+    allow_files(loaded)
     try:
         uvloop.run(_serve(loaded, config, files))
     except (KeySetError, RevocationError, StartError) as error:
         raise refused(error) from None
+    except WorkerError as error:
+        print(f"keystile: {error}", file=sys.stderr)
+        raise typer.Exit(error.code) from None
     except OSError as error:
         # An address in use, a log that cannot be opened: the sentence is enough.
         where = f"{error.filename}: " if error.filename else ""
@@ -53,44 +56,47 @@ def run(config: ConfigFile = None) -> None:
         raise typer.Exit(1) from None
 
 
-def _raise_file_limit(config: Config) -> None:
-    """Allow as many open files as the connections of the configuration need."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = config.limits.connections + config.upstream.connections + _OTHER_FILES
-    if soft < needed:
-        soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    if soft < needed:
-        _operations.warning("file_limit_too_low", limit=soft, needed=needed)
+def _sockets(config: Config, workers: int) -> list[list[socket.socket]]:
+    """Return the sockets of each worker: those that were passed in are for all."""
+    given = passed(os.environ)
+    try:
+        other = unlike(given, config.listen)
+        if other is not None:
+            raise StartError(f"a socket that was passed in listens at {other}; let `listen` say so")
+        return [given] * workers if given else shared_out(config.listen, workers)
+    except OSError as error:
+        raise unbound(config.listen, error) from None
 
 
 async def _serve(config: Config, path: Path | None, files: set[Path]) -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
-    server = Server(config)
-
-    async def apply(changed: Config) -> None:
-        await server.reload(changed)
-        _raise_file_limit(changed)
+    workers = usable_cores() if config.workers == "auto" else config.workers
+    sockets = _sockets(config, workers)
+    proxy: Server | Supervisor = Server(config, sockets[0]) if workers == 1 else Supervisor(config, sockets)
 
     def told_to_stop() -> None:
         if stop.is_set():
-            server.hurry()
+            proxy.hurry()
         stop.set()
 
     def told_to_reload() -> None:
-        server.reopen_log()
+        proxy.reopen_log()
         reloader.ask()
 
-    reloader = Reloader(path, os.environ, files, lambda: server.config, apply)
+    reloader = Reloader(path, os.environ, files, lambda: proxy.config, proxy.reload)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told_to_stop)
     loop.add_signal_handler(signal.SIGHUP, told_to_reload)
-    await server.start()
-    _operations.info("listening", address=spelled(server.address), upstream=config.upstream.url)
+    await proxy.start()
+    upstream = config.upstream.url
+    if workers == 1:
+        _operations.info("listening", address=spelled(proxy.address), upstream=upstream)
+    else:
+        _operations.info("listening", address=spelled(proxy.address), upstream=upstream, workers=workers)
     reloading = asyncio.create_task(reloader.run())
     await stop.wait()
     reloading.cancel()
     await asyncio.wait([reloading])
-    await server.close()
+    await proxy.close()
     _operations.info("stopped")

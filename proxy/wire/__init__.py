@@ -9,6 +9,7 @@ from proxy.wire.exchange import Exchange
 from proxy.wire.forwarded import Forwarding
 from proxy.wire.headers import RequestLines, credential_lines, identity_lines, together
 from proxy.wire.listen import Wire
+from proxy.wire.sockets import close, passed, shared_out, unlike
 from proxy.wire.tunnel import UPGRADED
 
 __all__ = [
@@ -17,7 +18,11 @@ __all__ = [
     "Forwarding",
     "RequestLines",
     "Wire",
+    "close",
     "credential_lines",
     "identity_lines",
+    "passed",
+    "shared_out",
     "together",
+    "unlike",
 ]

@@ -42,11 +42,29 @@ def bound(address: Address, *, reuse_port: bool = False) -> list[socket.socket]:
                 continue
             port = sockets[0].getsockname()[1]
     except BaseException:
-        _close(sockets)
+        close(sockets)
         raise
     if not sockets and absent is not None:
         raise absent
     return sockets
+
+
+def shared_out(address: Address, workers: int) -> list[list[socket.socket]]:
+    """Bind what `listen` names once for each worker, as `bound`; a unix socket is one for all."""
+    if address.unix is not None:
+        return [bound(address)] * workers
+    # Alone first: with SO_REUSEPORT another instance would share the port unseen.
+    close(bound(address))
+    sets = [bound(address, reuse_port=True)]
+    try:
+        own = address.model_copy(update={"port": sets[0][0].getsockname()[1]})
+        while len(sets) < workers:
+            sets.append(bound(own, reuse_port=True))
+    except BaseException:
+        for one in sets:
+            close(one)
+        raise
+    return sets
 
 
 def passed(environ: MutableMapping[str, str]) -> list[socket.socket]:
@@ -130,6 +148,7 @@ def _answers(path: str) -> bool:
         return True
 
 
-def _close(sockets: Iterable[socket.socket]) -> None:
+def close(sockets: Iterable[socket.socket]) -> None:
+    """Close each of them."""
     for one in sockets:
         one.close()
