@@ -6,6 +6,7 @@ operations. A body is read before it goes on, and goes on as it came.
 
 from __future__ import annotations
 
+import re
 import secrets
 from functools import partial
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ from proxy.mcp import (
     identify,
     is_modern,
     media,
+    names_session,
     sealed_endpoint,
 )
 from proxy.mode import WOULD_DENY
@@ -46,16 +48,22 @@ _BODILESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 # A second line of these would be read by one server and not by another.
 _SAID_ONCE = (b"mcp-session-id", b"mcp-method", b"mcp-name", b"mcp-protocol-version", b"last-event-id")
 _PLAIN = b"Accept-Encoding: identity\r\n"
-_ENCODINGS = frozenset({b"accept-encoding"})
+# On MCP paths the upstream hears only of events that were opened.
+_RESUMING = frozenset({b"last-event-id"})
+_ENCODINGS = _RESUMING | {b"accept-encoding"}
 # A part of a list cannot be filtered.
-_PARTS = frozenset({b"accept-encoding", b"range", b"if-range"})
+_PARTS = _ENCODINGS | {b"range", b"if-range"}
 _NOTHING = frozenset[bytes]()
 # What acts upon a session without naming anything that an entry could be about.
 _CANCELLED = "notifications/cancelled"
 _LISTEN = "subscriptions/listen"
 _INITIALIZE = "initialize"
 
+# What was an id of an event as it came goes back into a header.
+_EVENT_ID = re.compile(rb"[\t -~\x80-\xff]+")
+
 _FOREIGN = Deny(Reason.SESSION_FOREIGN, "the session is none that this agent opened here")
+_FOREIGN_EVENT = Deny(Reason.SESSION_FOREIGN, "the event is none that this agent saw in this session")
 _UNREAD = Deny(
     Reason.METHOD_REFUSED,
     "an MCP endpoint takes POST where a rule with `mcp` reads it, and GET, DELETE, OPTIONS without a body",
@@ -74,10 +82,14 @@ class Session(Struct, frozen=True, gc=False):
 
 
 class Heard(Struct, frozen=True, gc=False):
-    """What was read: whose session, which revision, the entries that decided, and what else messages tell."""
+    """What was read: whose session, which revision, the entries that decided, and what else messages tell.
+
+    `event` is what the upstream calls the event behind which a stream is to go on.
+    """
 
     session: Session
     modern: bool
+    event: bytes | None = None
     entries: tuple[Route, ...] = ()
     trace: Trace | None = None
     listens: bool = False
@@ -194,7 +206,14 @@ class Messages:
             return refused
         if route.mcp is not None and (session.digest is not None or said.protocol is not None):
             opening.mcp = Call(session=session.digest, protocol=said.protocol)
-        return self._asked(head, route, caller, opening, Heard(session, said.modern))
+        resumed = head.fields.get(b"last-event-id")
+        event = None
+        if resumed and route.on_mcp_path and head.method == "GET" and not said.modern:
+            identity = None if caller is None else caller.identity
+            event = self._seals.open("event", resumed, identity, session.id or b"")
+            if event is None or _EVENT_ID.fullmatch(event) is None:
+                return _FOREIGN_EVENT
+        return self._asked(head, route, caller, opening, Heard(session, said.modern, event))
 
     def _session(
         self, head: RequestHead, route: Route, caller: Caller | None, *, modern: bool
@@ -206,7 +225,7 @@ class Messages:
             if endpoint is not None:
                 found = self._seals.open("endpoint", endpoint, identity)
                 return _FOREIGN if found is None else Session(None, found, digest(endpoint))
-            if route.transport == "sse":
+            if route.transport == "sse" or names_session(head.target):
                 return _FOREIGN
         sealed = head.fields.get(b"mcp-session-id")
         if sealed is None or modern:  # 2026-07-28 knows no sessions: the header is ignored
@@ -243,7 +262,7 @@ class Messages:
         opening: Opening,
     ) -> tuple[Route, ...] | Deny:
         """Judge every message; return the entries that decided."""
-        entries: tuple[Route, ...] = ()
+        entries: list[Route] = []
         for message in read.messages:
             judged: Admitted | Deny | None = _astray(message, session, caller)
             if judged is None and not message.operations:
@@ -255,11 +274,11 @@ class Messages:
                         if self._mode.stands(judged, opening):
                             break
                     elif judged.entry is not None:
-                        entries += (judged.entry,)
+                        entries.append(judged.entry)
             if isinstance(judged, Deny) and self._mode.stands(judged, opening):
                 opening.rpc = _answered(message)
                 return judged
-        return entries
+        return tuple(entries)
 
     def _asked(
         self, head: RequestHead, route: Route, caller: Caller | None, opening: Opening, heard: Heard
@@ -267,7 +286,10 @@ class Messages:
         """Put together what the verdict needs, and what the log is to say."""
         operations, session, entries = route.mcp, heard.session, heard.entries
         lines = b"" if session.id is None else b"Mcp-Session-Id: %b\r\n" % session.id
-        dropping, usable, opened, speaks_sse = _NOTHING, None, None, False
+        if heard.event is not None:
+            lines += b"Last-Event-ID: %b\r\n" % heard.event
+        dropping = _RESUMING if route.on_mcp_path else _NOTHING
+        usable, opened, speaks_sse = None, None, False
         if operations is not None:
             speaks_sse = route.transport != "streamable"
             opened = partial(_note_session, opening) if heard.opens else None
@@ -285,7 +307,17 @@ class Messages:
             opening.required = tuple(dict.fromkeys(scope for entry in entries for scope in entry.required))
         answering = self._answering[speaks_sse]
         return Asked(
-            McpAnswer(answering, caller, head.method, head.target, usable, heard.modern, opened),
+            McpAnswer(
+                answering,
+                caller,
+                head.method,
+                head.target,
+                usable,
+                heard.modern,
+                opened,
+                resumes=route.on_mcp_path and not heard.modern,
+                session=session.id,
+            ),
             lines,
             dropping,
             session.target,
@@ -344,7 +376,7 @@ def _heard(
     told, method = first.traceparent, first.method
     trace = None if told is None else trace_of(told.encode())
     listens = method == _LISTEN or (read.batch and any(one.method == _LISTEN for one in read.messages))
-    return Heard(session, modern, entries, trace, listens, method == _INITIALIZE, waited)
+    return Heard(session, modern, None, entries, trace, listens, method == _INITIALIZE, waited)
 
 
 def _astray(message: Message, session: Session, caller: Caller | None) -> Deny | None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 CAP = 256
 """Bytes of UTF-8 that a text may have in a line."""
-_MOST_CALLS = 16
+_MOST_CALLS = 100
 _VAST = 2**53
 _TEXTS = ("method", "tool", "resource", "prompt", "session", "protocol", "client")
 
@@ -41,9 +41,15 @@ def calls(mcp: Call | tuple[Call, ...] | None) -> tuple[Call | tuple[Call, ...] 
         return None, False
     if not isinstance(mcp, tuple):
         return _call(mcp)
-    shown = [_call(call) for call in mcp[:_MOST_CALLS]]
+    # Whatever else is left out, it is never what was touched.
+    ordered = mcp if len(mcp) <= _MOST_CALLS else sorted(mcp, key=_names_nothing)
+    shown = [_call(call) for call in ordered[:_MOST_CALLS]]
     cut = len(mcp) > _MOST_CALLS or any(cut for _, cut in shown)
     return tuple(call for call, _ in shown), cut
+
+
+def _names_nothing(call: Call) -> bool:
+    return call.tool is None and call.resource is None and call.prompt is None
 
 
 def _call(call: Call) -> tuple[Call, bool]:

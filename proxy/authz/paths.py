@@ -9,8 +9,9 @@ what came.
 from __future__ import annotations
 
 import re
-from typing import AnyStr
-from unicodedata import category, normalize
+from functools import lru_cache
+from typing import AnyStr, Final
+from unicodedata import category, combining, normalize
 from urllib.parse import unquote_to_bytes
 
 from proxy.model import Deny, Reason
@@ -38,6 +39,8 @@ _DECODED: _Faults[str] = (
     # Windows drops dots and spaces from the end of a name, so ".. " is a dot segment too.
     (re.compile(r"/[. ]++(?=[/;]|\Z)"), "holds a segment of dots or spaces alone"),
 )
+# Unicode's own bound for streams (UAX #15, section 13): normalising takes the square of their number.
+_MOST_MARKS: Final = 30
 _PARAMETER: _Faults[str] = ((re.compile(";"), "holds a path parameter"),)
 
 
@@ -73,8 +76,25 @@ def _lookalike(path: str) -> str | None:
     """Say what makes a path ambiguous to a server that normalises Unicode (U+FF0E to a dot)."""
     if path.isascii():
         return None
+    if stacked(path):
+        return f"holds more than {_MOST_MARKS} marks upon one character"
     seen = normal(path)
     return _fault(_DECODED, seen) or (None if seen.count("/") == path.count("/") else "holds another slash")
+
+
+def stacked(text: str) -> bool:
+    """Say whether marks are stacked upon a character so high that it costs too much to normalise."""
+    marks = 0
+    for character in text:
+        marks = marks + 1 if _is_mark(character) else 0
+        if marks > _MOST_MARKS:
+            return True
+    return False
+
+
+@lru_cache(maxsize=1024)
+def _is_mark(character: str) -> bool:
+    return all(map(combining, normalize("NFKD", character)))
 
 
 def normal(path: str) -> str:

@@ -41,6 +41,7 @@ class _Selectors(Struct, frozen=True):
     methods: frozenset[str]
     hosts: frozenset[str]
     route: Route
+    paths: tuple[str, ...]
 
 
 class Router:
@@ -54,6 +55,14 @@ class Router:
     ) -> None:
         self._rules = tuple(_selectors(rule, _route(rule, issuers, hierarchy)) for rule in rules)
         self._reads_host = any(rule.hosts for rule in self._rules)
+        below = [_below(path) for rule in self._rules if rule.route.mcp for path in rule.paths if path != "/"]
+        self._below_mcp = compiled(below), compiled(map(folded, below))
+        # Whoever names a path there means it; a pattern that only happens to reach there does not.
+        self._meant = {
+            rule.route.name
+            for rule in self._rules
+            if all(self._is_below(_literal(path)) for path in rule.paths)
+        }
         self._memo: dict[tuple[str, bytes, str], Route | Deny | None] = {}
 
     def find(self, method: str, host: bytes, path: str) -> Route | Deny | None:
@@ -79,7 +88,8 @@ class Router:
     def unruled(self, path: str) -> Route:
         """Return what stands in for a rule where none matches a canonical path: one that asks for nothing."""
         strict, lenient = path.rstrip("/"), folded(path).rstrip("/")
-        return replace(UNRULED, on_mcp_path=self._serves_mcp(strict, lenient))
+        serves = self._serves_mcp(strict, lenient) or self._is_below(strict, lenient)
+        return replace(UNRULED, on_mcp_path=serves)
 
     def _search(self, method: str, host: bytes, path: str) -> Route | Deny | None:
         listed_as = spellings(host) if self._reads_host else ()
@@ -95,9 +105,16 @@ class Router:
         # So all spellings that pass, of what some server takes for one resource, meet one and the same rule.
         if chosen is not feared:
             return _AMBIGUOUS
-        if chosen is None or chosen.on_mcp_path or not self._serves_mcp(strict, lenient):
+        if chosen is None or chosen.on_mcp_path:
             return chosen
-        return replace(chosen, on_mcp_path=True)
+        strays = chosen.name not in self._meant and self._is_below(strict, lenient)
+        return replace(chosen, on_mcp_path=True) if strays or self._serves_mcp(strict, lenient) else chosen
+
+    def _is_below(self, strict: str, lenient: str | None = None) -> bool:
+        """Say whether a path serves MCP, or lies below one: servers that are mounted answer there, too."""
+        exact, loose = self._below_mcp
+        found = exact.fullmatch(strict) or (lenient is not None and loose.fullmatch(lenient))
+        return bool(strict and found)
 
     def _serves_mcp(self, strict: str, lenient: str) -> bool:
         """Say whether any rule serves MCP on a path, for whatever methods and hosts."""
@@ -118,5 +135,15 @@ def _selectors(rule: Rule, route: Route) -> _Selectors:
     if "GET" in methods:
         methods |= {"HEAD"}
     return _Selectors(
-        compiled(rule.path), compiled(map(folded, rule.path)), methods, frozenset(rule.host), route
+        compiled(rule.path), compiled(map(folded, rule.path)), methods, frozenset(rule.host), route, rule.path
     )
+
+
+def _below(path: str) -> str:
+    return path if path.endswith("/**") else f"{path.rstrip('/')}/**"
+
+
+def _literal(path: str) -> str:
+    """Return the whole segments that a pattern begins with."""
+    head, wild, _ = path.partition("*")
+    return head.rpartition("/")[0] if wild else head.rstrip("/")

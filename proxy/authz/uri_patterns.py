@@ -8,6 +8,7 @@ stands behind a wildcard fits is as good as any later one, so all but the last a
 from __future__ import annotations
 
 import re
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from proxy.config import globs
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 _RUNS = ("*", "**")
+_WILD = (*_RUNS, "?")
 
 
 def compiled(patterns: Iterable[str]) -> re.Pattern[str]:
@@ -85,6 +87,10 @@ def residues(parts: globs.Parts, text: str) -> list[globs.Parts]:
 
     There is nothing left where no URI that begins so fits.
     """
+    literal = "".join(takewhile(lambda part: part not in _WILD, parts))
+    if not text.startswith(literal):
+        return [parts[len(text) :]] if literal.startswith(text) else []
+    parts, text = parts[len(literal) :], text[len(literal) :]
     places = _skipped(parts, {0})
     for char in text:
         moved = set()

@@ -12,7 +12,7 @@ from typing import Final
 from urllib.parse import unquote, unquote_to_bytes
 
 from proxy.authz.paths import folded as folded_path
-from proxy.authz.paths import normal
+from proxy.authz.paths import normal, stacked
 from proxy.config import UnfitError, addresses
 from proxy.model import Deny, Reason
 
@@ -44,7 +44,7 @@ _DECODED: _Faults = (
 )
 # Windows drops dots and spaces from the end of a name, so ".. " is a dot segment too. And some readers take
 # the authority for the first segment of a path.
-_DOTS = re.compile(r"(?:\A|[:/])[. ]++(?=[/;]|\Z)")
+_DOTS = re.compile(r"(?:\A|[:/])[. ]++(?=[/;?#]|\Z)")
 _STRUCTURE = re.compile(r"[/\\?#%]")
 
 
@@ -87,14 +87,14 @@ def _fault(uri: str) -> str | None:
         text = unquote_to_bytes(uri).decode()
     except UnicodeDecodeError:
         return "is not UTF-8 when decoded"
-    scheme, authority, path, _ = parts.groups()
+    scheme, authority, path, beyond = parts.groups()
     return (
         _first(_DECODED, text)
         or _dots(text)
         or _lookalike(text)
         or (None if authority is None else _authority(authority))
         or (_web(uri, authority) if scheme in _WEB else None)
-        or (_file(authority, path) if scheme == "file" else None)
+        or (_file(authority, path, beyond) if scheme == "file" else None)
     )
 
 
@@ -103,14 +103,16 @@ def _first(faults: _Faults, text: str) -> str | None:
 
 
 def _dots(text: str) -> str | None:
-    """Find dot segments; behind ? and # dots mean nothing."""
-    return "holds a dot segment" if _DOTS.search(re.split("[?#]", text, maxsplit=1)[0]) else None
+    """Find dot segments, behind ? and #, too: servers that cut the scheme off take all else for a path."""
+    return "holds a dot segment" if _DOTS.search(text) else None
 
 
 def _lookalike(text: str) -> str | None:
     """Say what makes a URI ambiguous to a server that normalises Unicode (U+FF0F to a slash)."""
     if text.isascii():
         return None
+    if stacked(text):
+        return "stacks marks upon a character"
     seen = normal(text)
     if _STRUCTURE.findall(seen) != _STRUCTURE.findall(text):
         return "holds a lookalike of / \\ ? # or %"
@@ -141,6 +143,6 @@ def _web(uri: str, authority: str | None) -> str | None:
     return None if url.path else "has no path, not even /"
 
 
-def _file(authority: str | None, path: str) -> str | None:
-    """A file is named by a path from the root alone (RFC 8089): many readers ignore a host."""
-    return None if authority == "" and path.startswith("/") else "is no file:///path"
+def _file(authority: str | None, path: str, beyond: str) -> str | None:
+    """A file is named by a path from the root alone (RFC 8089): readers ignore a host, or a query."""
+    return None if authority == "" and path.startswith("/") and not beyond else "is no file:///path"

@@ -6,7 +6,7 @@ tokens nor rules nor the wire. Who may use what, a callable says.
 
 from proxy.mcp.agreement import disagreement, is_modern, media
 from proxy.mcp.answers import Answering, McpAnswer
-from proxy.mcp.endpoint import Endpoints, sealed_endpoint
+from proxy.mcp.endpoint import Endpoints, names_session, sealed_endpoint
 from proxy.mcp.message import Message, Reading
 from proxy.mcp.reader import Reader, identify
 from proxy.mcp.sessions import Seals, digest
@@ -24,5 +24,6 @@ __all__ = [
     "identify",
     "is_modern",
     "media",
+    "names_session",
     "sealed_endpoint",
 ]

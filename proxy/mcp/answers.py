@@ -1,4 +1,4 @@
-"""What becomes of an upstream's answer: sessions leave sealed, lists leave filtered.
+"""What becomes of an upstream's answer: sessions and ids of events leave sealed, lists leave filtered.
 
 Implements the model's `Answer` and `Transform`. Whose answer it is and what that caller may use come in as
 values; nothing here knows a token or a rule. Streamable HTTP's `Mcp-Session-Id`, and the `endpoint` event of
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from proxy.mcp.endpoint import told
+from proxy.mcp.event_ids import EventIds
 from proxy.mcp.lists import filtered
 from proxy.mcp.sessions import LONGEST, digest
 from proxy.mcp.sse import Events
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 
     Usable = Callable[[Kind, str, Caller | None], bool]
 
-_PARTIAL = 206
+_OK, _PARTIAL = 200, 206
+_EVENTS = b"text/event-stream"
 _SESSION_ID = re.compile(rb"[!-~]{1,%d}" % LONGEST)
 _UTF_8 = frozenset({b"utf-8", b"utf8", b"us-ascii"})
 _SESSION = frozenset({b"mcp-session-id"})
@@ -52,7 +54,8 @@ class McpAnswer(Struct, frozen=True, gc=False):
 
     `caller` is who asked. `usable` says what they may use; without it no list is filtered. `modern` says
     that the request is of 2026-07-28 or later, which has no sessions. `opened` is called with the digest of
-    the session that the answer names.
+    the session that the answer names. `resumes`: the ids of its events are sealed, for `session` where the
+    request named one.
     """
 
     answering: Answering
@@ -62,6 +65,8 @@ class McpAnswer(Struct, frozen=True, gc=False):
     usable: Usable | None = None
     modern: bool = False
     opened: Callable[[str], None] | None = None
+    resumes: bool = False
+    session: bytes | None = None
 
     def changes(
         self, status: int, fields: Mapping[bytes, bytes], repeated: frozenset[bytes]
@@ -78,10 +83,10 @@ class McpAnswer(Struct, frozen=True, gc=False):
             return None if transform is None else Changes(transform=transform)
         return Changes(_SESSION, b"" if self.modern else self._sealed(session), transform)
 
-    def sealed(self, purpose: Purpose, value: bytes) -> bytes:
-        """Return what stands for a session to the one agent who may use it."""
+    def sealed(self, purpose: Purpose, value: bytes, session: bytes = b"") -> bytes:
+        """Return what stands for a session, or for an event of one, to the one agent who may use it."""
         identity = None if self.caller is None else self.caller.identity
-        return self.answering.seals.seal(purpose, value, identity)
+        return self.answering.seals.seal(purpose, value, identity, session)
 
     def may_use(self, kind: Kind, name: str) -> bool:
         """Say whether a list shows this to who asked."""
@@ -94,36 +99,51 @@ class McpAnswer(Struct, frozen=True, gc=False):
             self.opened(digest(sealed))
         return b"Mcp-Session-Id: %b\r\n" % sealed
 
-    def _transform(
+    def _transform(  # noqa: PLR0911 - every kind of answer, in order
         self, status: int, fields: Mapping[bytes, bytes], repeated: frozenset[bytes]
     ) -> Transform | Reason | None:
         """Return what the content passes through, None where it goes on as it came."""
-        usable = self.usable
         endpoints = self.answering.endpoints if self.method == "GET" else None
-        if usable is None and endpoints is None:
+        if self.usable is None and endpoints is None and not self.resumes:
             return None
-        if usable is not None and (status == _PARTIAL or b"content-range" in fields):
+        media = fields.get(b"content-type", b"")
+        streams, whole, readable = _nature(media)
+        if streams and not media.lower().startswith(_EVENTS):
+            # For some clients it would be one: it would neither be filtered nor end with its token.
             return Reason.UPSTREAM_MALFORMED
-        streams, whole, readable = _nature(fields.get(b"content-type", b""))
-        whole = whole and usable is not None
-        if not streams and not whole:
-            return None
         coding = fields.get(b"content-encoding", b"identity").lower()
-        if (streams and whole) or b"content-type" in repeated or not readable or coding != b"identity":
-            return Reason.UPSTREAM_MALFORMED
-        if usable is not None and whole:
-            return _Document(self.answering.limit, self)
-        return _Stream(self, endpoints)
+        plain = readable and coding == b"identity" and b"content-type" not in repeated
+        if self.usable is not None:
+            # Some clients read a list in whatever it comes.
+            unnamed = not whole and not streams and status == _OK and self.method == "POST"
+            if status == _PARTIAL or b"content-range" in fields or (whole and streams):
+                return Reason.UPSTREAM_MALFORMED
+            if whole or unnamed:
+                return _Document(self.answering.limit, self, whole) if plain else Reason.UPSTREAM_MALFORMED
+        if not streams:
+            return None
+        if self.usable is None and endpoints is None:
+            return self._ids(fields) if plain else None
+        return _Stream(self, endpoints, self._ids(fields)) if plain else Reason.UPSTREAM_MALFORMED
+
+    def _ids(self, fields: Mapping[bytes, bytes]) -> EventIds | None:
+        if not self.resumes:
+            return None
+        session = self.session or fields.get(b"mcp-session-id", b"")
+        return EventIds(lambda number: self.sealed("event", number, session))
 
 
 class _Document(Struct, gc=False):
-    """A JSON document, which is seen whole before any of it leaves."""
+    """A JSON document, or what may be one without being `named` so: seen whole before any of it leaves."""
 
     whole: int | None
     answer: McpAnswer
+    named: bool
 
     def feed(self, data: bytes) -> bytes | None:
         """As `Transform.feed`."""
+        if not self.named and b"{" not in data:
+            return data
         return filtered(data, self.answer.may_use, modern=self.answer.modern)
 
     def end(self) -> bytes:
@@ -134,12 +154,13 @@ class _Document(Struct, gc=False):
 class _Stream:
     """A stream of events: one leaves when it is whole, and only what must change is recomposed."""
 
-    __slots__ = ("_answer", "_endpoints", "_events", "whole")
+    __slots__ = ("_answer", "_endpoints", "_events", "_ids", "whole")
 
-    def __init__(self, answer: McpAnswer, endpoints: Endpoints | None) -> None:
+    def __init__(self, answer: McpAnswer, endpoints: Endpoints | None, ids: EventIds | None) -> None:
         self.whole: int | None = None
         self._answer = answer
         self._endpoints = endpoints
+        self._ids = ids
         self._events = Events(answer.answering.limit)
 
     def feed(self, data: bytes) -> bytes | None:
@@ -153,7 +174,8 @@ class _Stream:
             if new is None:
                 return None
             out.append(new)
-        return b"".join(out)
+        told = b"".join(out)
+        return told if self._ids is None else self._ids.feed(told)
 
     def end(self) -> bytes:
         """As `Transform.end`: an event that is unfinished is none."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import unquote_to_bytes, urljoin, urlsplit
 
 from proxy.config import UnfitError, addresses
 from proxy.mcp.sessions import LONGEST
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # The characters of RFC 3986; a backslash is a slash to browsers.
 _URI = re.compile(rb"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]+")
+# What servers of that transport call a session in their queries.
+_SESSION = re.compile(rb"(?:\A|[&;])[^=&;]*session[^=&;]*(?:[=&;]|\Z)", re.IGNORECASE)
 _SEALED = re.compile(rb"[^?]*\?endpoint=([A-Za-z0-9_-]+)")
 
 
@@ -54,6 +56,12 @@ class Endpoints:
         if where[:3] not in self._own or path.startswith("//") or len(path) > LONGEST:
             return None
         return path.encode("latin-1")
+
+
+def names_session(target: bytes) -> bool:
+    """Say whether the query of a target has a parameter that names a session, in some encoding."""
+    query = target.partition(b"?")[2]
+    return bool(query and (_SESSION.search(query) or _SESSION.search(unquote_to_bytes(query))))
 
 
 def told(target: bytes, sealed: bytes) -> bytes:

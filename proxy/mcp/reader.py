@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 _LONGEST_LOOK = 64 * 1024
 # Signs of a value, in a body of somebody who is not known: what takes time is their number.
 _MOST_LOOKED_AT = 1024
-_MOST_MESSAGES = 1000
+# As many calls as a line of the log can name.
+_MOST_MESSAGES = 100
+# Each is judged: a body may be small and ask for very much.
+_MOST_OPERATIONS = 1000
+_LONGEST_NAMES = 64 * 1024
 _TOP = frozenset({"jsonrpc", "method", "params", "id", "result", "error"})
 _PARAMS = frozenset(
     {"name", "uri", "taskId", "arguments", "_meta", "ref", "notifications", "protocolVersion", "clientInfo"}
@@ -72,7 +76,14 @@ class Reader:
             raise Malformed("is an empty batch")
         if len(document) > _MOST_MESSAGES:
             raise Malformed(f"is a batch of more than {_MOST_MESSAGES} messages")
-        return Reading(tuple(self._message(one) for one in document), batch=True)
+        messages: list[Message] = []
+        operations = names = 0
+        for one in document:
+            messages.append(self._message(one))
+            operations += len(messages[-1].operations)
+            names += sum(len(operation.name) for operation in messages[-1].operations)
+            _bounded(operations, names)
+        return Reading(tuple(messages), batch=True)
 
     def _message(self, document: Any) -> Message:
         top = sole(_object(document, "no JSON-RPC message"), _TOP)
@@ -152,11 +163,20 @@ def identify(body: bytes) -> bytes | None:
 
 
 def _subscriptions(method: str, notifications: Mapping[str, Any]) -> Iterator[Operation]:
-    for uri in _texts(notifications.get("resourceSubscriptions"), "resourceSubscriptions"):
+    uris = _texts(notifications.get("resourceSubscriptions"), "resourceSubscriptions")
+    _bounded(len(uris), sum(map(len, uris)))
+    for uri in uris:
         yield Operation(method, "resource", uri)
     # Their ids belong to nobody that could be seen here: whoever may follow one may ask for it.
     if _texts(notifications.get("taskIds"), "taskIds"):
         yield Operation(_TASK)
+
+
+def _bounded(operations: int, names: int) -> None:
+    if operations > _MOST_OPERATIONS or names > _LONGEST_NAMES:
+        raise Malformed(
+            f"asks for over {_MOST_OPERATIONS} operations, or names them in over {_LONGEST_NAMES} characters"
+        )
 
 
 def _named(method: str, params: Mapping[str, Any]) -> str | None:

@@ -1,4 +1,4 @@
-"""Sealed sessions: what the upstream calls a session, readable for nobody but the agent that it was given to.
+"""Sealed sessions: what the upstream calls a session, or an event, for nobody but the agent who has it.
 
 Nothing is stored: the seal itself says whose it is. AES-SIV (RFC 5297) is deterministic, so one session has
 one sealed name per agent, and any process with the key can open it. Who the agent is, this file takes as
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from proxy.model import Identity
 
-Purpose = Literal["session", "endpoint"]
+Purpose = Literal["session", "endpoint", "event"]
 
 LONGEST = 3056
 """Bytes of a value that can be sealed, at most: what is sealed then has 4 KiB."""
@@ -48,25 +48,34 @@ class Seals:
         self._about: dict[Purpose, bytes] = {
             "session": _VERSION + _prefixed("session") + where,
             "endpoint": _VERSION + _prefixed("endpoint") + where,
+            "event": _VERSION + _prefixed("event") + where,
         }
 
-    def seal(self, purpose: Purpose, value: bytes, identity: Identity | None) -> bytes:
-        """Seal `value`, 1 to `LONGEST` bytes, for `identity`: base64url (RFC 4648 section 5), not padded."""
-        sealed = self._ciphers[0].encrypt(value, [self._about[purpose], _holder(identity)])
+    def seal(self, purpose: Purpose, value: bytes, identity: Identity | None, session: bytes = b"") -> bytes:
+        """Seal `value`, 1 to `LONGEST` bytes, for `identity`: base64url (RFC 4648 section 5), not padded.
+
+        What belongs to a session of the upstream's opens in that `session` alone.
+        """
+        sealed = self._ciphers[0].encrypt(value, self._bound(purpose, identity, session))
         return urlsafe_b64encode(sealed).rstrip(b"=")
 
-    def open(self, purpose: Purpose, sealed: bytes, identity: Identity | None) -> bytes | None:
+    def open(
+        self, purpose: Purpose, sealed: bytes, identity: Identity | None, session: bytes = b""
+    ) -> bytes | None:
         """Return what was sealed; None where it was not sealed here, for this purpose and this agent."""
         raw = _decoded(sealed)
         if raw is None:
             return None
-        about = [self._about[purpose], _holder(identity)]
+        about = self._bound(purpose, identity, session)
         for cipher in self._ciphers:
             try:
                 return cipher.decrypt(raw, about)
             except InvalidTag:
                 continue
         return None
+
+    def _bound(self, purpose: Purpose, identity: Identity | None, session: bytes) -> list[bytes]:
+        return [self._about[purpose], _holder(identity), *([session] if session else ())]
 
 
 def digest(sealed: bytes) -> str:

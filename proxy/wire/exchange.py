@@ -42,7 +42,8 @@ _REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 _CONTINUE_STATUS = 100
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _EVENTS = b"text/event-stream"
-_NONE = frozenset[bytes]()
+# Nobody has looked at what an interim answer says of it.
+_UNSEALED = frozenset({b"mcp-session-id"})
 # What nginx logs for a client that did not wait; no such answer exists.
 _CLIENT_CLOSED = 499
 
@@ -266,7 +267,8 @@ class Exchange:
     def interim(self, head: ResponseHead) -> None:
         """Pass an interim answer on; 100 is the client side's own, and HTTP/1.0 knows none."""
         if head.status != _CONTINUE_STATUS and not self.head.http10:
-            self.client.send(self._wire.response_lines.head(head, self.head, b"\r\n"))
+            lines = self._wire.response_lines.head(head, self.head, b"\r\n", dropping=_UNSEALED)
+            self.client.send(lines)
 
     def answered(self, head: ResponseHead, rest: bytes) -> None:
         """The final head has come, with `rest` behind it."""

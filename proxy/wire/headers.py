@@ -36,6 +36,12 @@ _OURS = frozenset(
     b" forwarded x-real-ip x-client-ip x-cluster-client-ip true-client-ip cf-connecting-ip fastly-client-ip"
     b" x-original-forwarded-for x-original-host x-host x-url-scheme x-scheme front-end-https".split()
 )
+# What is judged, or judged by, has one spelling: servers that build variables from names would read another
+# as the same.
+_ONE_SPELLING = frozenset(
+    b"content-type content-encoding last-event-id mcp-method mcp-name mcp-protocol-version"
+    b" accept-encoding if-range".split()
+)
 _FAMILIES = (b"x-agent-", b"x-forwarded-")
 # Servers that build environment variables from names read `_` as `-`, some `.` too, and some every byte of a
 # token that is no letter or digit.
@@ -119,9 +125,11 @@ class _Fate(dict[bytes, int]):
         self._changed = changed
 
     def __missing__(self, name: bytes) -> int:
-        spelling = name.lower().translate(_SPELLINGS)
+        lower = name.lower()
+        spelling = lower.translate(_SPELLINGS)
+        respelt = spelling in _ONE_SPELLING and spelling != lower
         fate = _KEEP
-        if spelling in self._dropped or spelling.startswith(self._families):
+        if respelt or spelling in self._dropped or spelling.startswith(self._families):
             fate = _DROP
         elif spelling in self._changed:
             fate = _CHANGE

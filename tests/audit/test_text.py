@@ -71,7 +71,13 @@ CALLS: list[Any] = [
         False,
         id="a batch is a list",
     ),
-    pytest.param((Call("ping"),) * 20, [{"method": "ping"}] * 16, True, id="a vast batch is cut"),
+    pytest.param((Call("ping"),) * 120, [{"method": "ping"}] * 100, True, id="a vast batch is cut"),
+    pytest.param(
+        (*((Call("ping"),) * 100), Call("tools/call", tool="x")),
+        [{"method": "tools/call", "tool": "x"}, *[{"method": "ping"}] * 99],
+        True,
+        id="what names something stays in it",
+    ),
 ]
 
 

@@ -72,7 +72,7 @@ PAGES = [
     pytest.param({}, "DELETE", "/mcp", [OTHER], True, id="any method of a rule with mcp"),
     pytest.param({}, "GET", "/mcp", [OTHER], True, id="another rule on its path"),
     pytest.param({}, "GET", "/mcp/", [OTHER], True, id="with a slash"),
-    pytest.param({}, "GET", "/mcp/x", [OTHER], False, id="a path below"),
+    pytest.param({}, "GET", "/mcp/x", [OTHER], True, id="a path below"),
     pytest.param(
         {}, "POST", "/mcp", [b"http://localhost:3000"], True, id="this machine, where others can connect"
     ),
@@ -143,6 +143,29 @@ def test_a_path_that_any_rule_serves_mcp_on(method, path, on_mcp_path):
 def test_a_path_that_serves_mcp_only_where_case_is_ignored():
     rules = [{"path": "/Deep", "methods": ["POST"], "mcp": True}, {"path": "/**", "methods": ["GET"]}]
     assert Proxy(rules=rules).route("GET", "/deep").on_mcp_path
+
+
+MOUNTED = [
+    pytest.param("POST", "/mcp/x", True, id="a rule for everything, below a path that serves MCP"),
+    pytest.param("POST", "/mcp/deep/x", True, id="deep below it"),
+    pytest.param("POST", "/MCP/x", True, id="below it where case is ignored"),
+    pytest.param("POST", "/mcp/upload/x", False, id="a rule for a path below it"),
+    pytest.param("POST", "/mcpx", False, id="a path that begins so"),
+    pytest.param("POST", "/", False, id="the root"),
+    pytest.param("POST", "/both/x", True, id="a rule that names other paths, too"),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "on_mcp_path"), MOUNTED)
+def test_a_path_below_one_that_serves_mcp(method, path, on_mcp_path):
+    rules = [
+        {"path": "/mcp", "mcp": True},
+        {"path": "/both", "mcp": True},
+        {"path": "/mcp/upload/**"},
+        {"path": ["/both/x", "/b*/x"]},
+        {"path": "/**"},
+    ]
+    assert Proxy(rules=rules).route(method, path).on_mcp_path == on_mcp_path
 
 
 MCP_HEADERS = b"authorization,content-type,last-event-id,mcp-method,mcp-name,mcp-param-x,mcp-protocol-version,mcp-session-id"

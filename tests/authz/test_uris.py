@@ -149,6 +149,16 @@ AMBIGUOUS = [
     pytest.param("file:etc/hosts", "is no file:///path", id="a file with none"),
     pytest.param("file://localhost/etc/hosts", "is no file:///path", id="a file of localhost"),
     pytest.param("file://x/etc/hosts", "is no file:///path", id="a host that readers ignore"),
+    pytest.param("file:///etc/hosts?x", "is no file:///path", id="a file with a query"),
+    pytest.param("file:///etc/hosts#x", "is no file:///path", id="a file with a fragment"),
+    pytest.param("file:///a/x?/../../b", "holds a dot segment", id="dots behind a file's query"),
+    pytest.param("memory://a/x?y/../../b", "holds a dot segment", id="dots behind a query"),
+    pytest.param("memory://a/x#/../b", "holds a dot segment", id="dots behind a fragment"),
+    pytest.param("memory://a/..?b", "holds a dot segment", id="dots before a query"),
+    pytest.param(
+        "memory://a/e" + "\u0301\u0323" * 16, "stacks marks upon a character", id="a tower of marks"
+    ),
+    pytest.param("memory://a/" + "\uff9e" * 40, "stacks marks upon a character", id="what becomes marks"),
     pytest.param("memory://" + 2040 * "a", "is longer than 2048 characters", id="too long"),
 ]
 

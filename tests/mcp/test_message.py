@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -469,15 +470,42 @@ UNREADABLE = [
     pytest.param(b"[" * 50 + b"{}" * 50, _NO_JSON, id="brackets that stay open"),
 ]
 
+
+def _listening(uri: str, count: int) -> bytes:
+    named = {"notifications": {"resourceSubscriptions": [uri] * count}}
+    return said("subscriptions/listen", json.dumps(named))
+
+
+_VERY_MUCH = "the body asks for over 1000 operations, or names them in over 65536 characters"
 SHAPES = [
     pytest.param(b"1", _NO_MESSAGE, id="a number"),
     pytest.param(b'"ping"', _NO_MESSAGE, id="a text"),
     pytest.param(b"null", _NO_MESSAGE, id="null"),
     pytest.param(b"[]", "the body is an empty batch", id="an empty batch"),
     pytest.param(
-        b"[%b]" % b",".join([said("ping")] * 1001),
-        "the body is a batch of more than 1000 messages",
-        id="a batch of a thousand messages and one",
+        b"[%b]" % b",".join([said("ping")] * 101),
+        "the body is a batch of more than 100 messages",
+        id="a batch of a hundred messages and one",
+    ),
+    pytest.param(
+        _listening("a:b", 1001),
+        _VERY_MUCH,
+        id="a thousand resources and one",
+    ),
+    pytest.param(
+        _listening("a:" + "b" * 700, 100),
+        _VERY_MUCH,
+        id="resources of very long names",
+    ),
+    pytest.param(
+        b"[%b]" % b",".join([said("resources/read", json.dumps({"uri": "a:" + "b" * 700}))] * 100),
+        _VERY_MUCH,
+        id="a batch that names things at length",
+    ),
+    pytest.param(
+        b"[%b]" % b",".join([_listening("a:b", 100)] * 11),
+        _VERY_MUCH,
+        id="a batch that listens to very much",
     ),
     pytest.param(b"[" + said("ping") + b",[" + said("ping") + b"]]", _NO_MESSAGE, id="a batch in a batch"),
     pytest.param(b"[" + said("ping") + b",null]", _NO_MESSAGE, id="a batch with null in it"),

@@ -10,12 +10,13 @@ import pytest
 from tests.messages.conversation import EVENTS, JSON, MCP, answer, ask, bearer, post, said, told
 from tests.support.harness import ISSUER, JWKS, keystile
 from tests.support.keys import jwks, make_key
-from tests.support.upstream import Gate, plain, upstream
+from tests.support.upstream import CLOSE, Gate, plain, upstream
 from tests.wire.exchanges.table import http
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.support.messages import Message
     from tests.support.raw import Client
 
 KEY, OTHER_KEY = "k" * 32, "o" * 32
@@ -180,6 +181,71 @@ async def test_what_belongs_to_a_session_passes_in_it(body: bytes, tmp_path: Pat
     assert [request.content for request in server.requests[1:]] == [body]
 
 
+# ---- events ------------------------------------------------------------------------------------------------
+
+
+def _numbered(*events: bytes, session: str = SESSION) -> Any:
+    return (
+        http("HTTP/1.1 200 OK", EVENTS, f"Mcp-Session-Id: {session}", "Connection: close")
+        + b"".join(b"id: %b\ndata: {}\n\n" % event for event in events),
+        CLOSE,
+    )
+
+
+def ids(answered: Message) -> list[bytes]:
+    return re.findall(rb"^id: (.*)$", answered.content, re.MULTILINE)
+
+
+@pytest.mark.parametrize("rule", [True, [{"tool": "*"}]], ids=["without entries", "with entries"])
+async def test_a_stream_is_resumed_by_its_own_agent_in_its_own_session(rule: Any, tmp_path: Path) -> None:
+    settings = SETTINGS | {"rules": [{**MCP, "mcp": rule}]}
+    other = bearer(sub="acc_2")
+    async with (
+        upstream([_initialized(), _numbered(b"1", b"s/2 x"), *[plain()] * 2]) as server,
+        keystile(tmp_path, server.url, **settings) as proxy,
+    ):
+        async with proxy.client() as client:
+            session = await opened(client)
+            answered = await told(client, ask("GET", OPENER, session))
+        first, second = ids(answered)
+        assert {first, second}.isdisjoint({b"1", b"s/2 x"})
+        async with proxy.client() as client:
+            resumed = f"Last-Event-ID: {second.decode()}"
+            assert (await told(client, ask("GET", FRESH, session, resumed))).status == 200
+            for lines in (
+                (other, resumed),
+                (OPENER, resumed),
+                (OPENER, session, "Last-Event-ID: 1"),
+                (OPENER, session, f"Last-Event-ID: {second.decode()}A"),
+            ):
+                assert (await told(client, ask("GET", *lines))).status == 404
+            # Who posts resumes nothing.
+            assert (await told(client, post(said("ping"), OPENER, session, "Last-Event-ID: 1"))).status == 200
+        access = await proxy.lines()
+    assert [request.value(b"last-event-id") for request in server.requests] == [None, None, b"s/2 x", None]
+    assert [line.get("reason") for line in access[3:7]] == ["session_foreign"] * 4
+
+
+async def test_an_event_of_another_session_resumes_nothing(tmp_path: Path) -> None:
+    """A server that counts the events of all sessions would go on with anybody's."""
+    answers = [_numbered(b"1", session="a"), _numbered(b"2", session="b"), plain()]
+    async with upstream(answers) as server, keystile(tmp_path, server.url, **SETTINGS) as proxy:
+        sessions, events = [], []
+        for _ in range(2):
+            async with proxy.client() as client:
+                answered = await told(client, post(said("initialize", {}), OPENER))
+                sessions.append(f"Mcp-Session-Id: {(answered.value(b'mcp-session-id') or b'').decode()}")
+                events += [f"Last-Event-ID: {event.decode()}" for event in ids(answered)]
+        async with proxy.client() as client:
+            statuses = [
+                (await told(client, ask("GET", OPENER, session, event))).status
+                for session in sessions
+                for event in events
+            ]
+    assert statuses == [200, 404, 404, 200]
+    assert [request.value(b"last-event-id") for request in server.requests[2:]] == [b"1", b"2"]
+
+
 # ---- HTTP with SSE (MCP 2024-11-05) --------------------------------------------------------------------------
 
 
@@ -221,11 +287,10 @@ async def test_the_endpoint_of_a_stream_is_its_openers(uri: bytes, target: bytes
         bare = await told(
             client, post(said("ping"), OPENER, target=f"/mcp?{target.partition(b'?')[2].decode()}")
         )
-        assert bare.status == 200
-    assert [request.target for request in server.requests[1:]] == [
-        target,
-        b"/mcp?" + target.partition(b"?")[2],
-    ]
+        assert bare.status == 404
+        other = await told(client, post(said("ping"), OPENER, target="/mcp?tenant=session_id"))
+        assert other.status == 200
+    assert [request.target for request in server.requests[1:]] == [target, b"/mcp?tenant=session_id"]
     assert all(b"endpoint=" not in request.target for request in server.requests)
 
 

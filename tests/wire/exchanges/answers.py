@@ -223,6 +223,15 @@ INTERIM_ANSWERS = [
         id="103 passes",
     ),
     pytest.param(
+        Exchange(
+            GET,
+            (ARRIVED,),
+            (_HINTS, OK),
+            answers=((_HINTS.replace(b"Link", b"Mcp-Session-Id: own\r\nLink"), OK),),
+        ),
+        id="103 with a session, which is not told",
+    ),
+    pytest.param(
         Exchange(GET, (ARRIVED,), (_HINTS, _HINTS, OK), answers=((_HINTS + _CONTINUE + _HINTS + OK,),)),
         id="several interim answers in one piece with the final one",
     ),

@@ -152,6 +152,12 @@ IDENTITY = [
             "X-Agent-Trust: 100",
             "X-Agent-: root",
             "x_agent_anything: root",
+            "Content_Type: application/json",
+            "CONTENT_ENCODING: gzip",
+            "Mcp_Method: tools/call",
+            "mcp.name: read",
+            "MCP_Protocol-Version: 2025-11-25",
+            "Last_Event_Id: 1",
         ]
     ],
     *[
