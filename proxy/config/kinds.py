@@ -43,6 +43,8 @@ _REFERENCE = {"type": "string", "pattern": r"^\$\{.+\}$"}
 
 _SHORTEST_KEY = 32
 _MOST_WORKERS = 256
+# Each may wait for a connection: nobody should be kept for minutes.
+_MOST_RETRIES = 10
 
 # As the wire folds what clients send: what it takes for an identity header is none of the upstream's own.
 _PUNCTUATION = "!#$%&'*+.^_`|~"
@@ -114,6 +116,12 @@ def _described(title: str, *others: JsonSchemaValue, **schema: Any) -> WithJsonS
 def _positive(value: float) -> float:
     if not value > 0:
         raise UnfitError("zero or less", "write a value above zero")
+    return value
+
+
+def _few(value: int) -> int:
+    if value > _MOST_RETRIES:
+        raise UnfitError(f"not a number from 0 to {_MOST_RETRIES}", "write one; 0 is never")
     return value
 
 
@@ -208,6 +216,12 @@ Count = Annotated[
     _from_text(units.count),
     AfterValidator(_positive),
     _described("number", _REFERENCE, type="integer", minimum=1),
+]
+Retries = Annotated[
+    int,
+    _from_text(units.count),
+    AfterValidator(_few),
+    _described("number", _REFERENCE, type="integer", minimum=0, maximum=_MOST_RETRIES),
 ]
 Workers = Annotated[
     int | Literal["auto"],

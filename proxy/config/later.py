@@ -17,6 +17,6 @@ LATER: dict[type[Section], frozenset[str]] = {
             "version",
         }
     ),
-    Upstream: frozenset({"retry", "tls"}),
+    Upstream: frozenset({"tls"}),
     Log: frozenset({"chain", "fields", "format", "spill"}),
 }

@@ -12,6 +12,7 @@ from proxy.config.kinds import (  # noqa: TC001 - pydantic reads the annotation
     Count,
     Duration,
     HeaderName,
+    Retries,
     Secret,
     UpstreamUrl,
 )
@@ -38,6 +39,11 @@ class Upstream(Section):
         "rewrite", alias="host", description="What `Host` says upstream: its own host, or the client's."
     )
     connections: Count = Field(256, description="Connections to it at the same time, at most.")
+    retry: Retries = Field(
+        0,
+        description="Further attempts, at most, for a GET, HEAD or OPTIONS without a body, where no"
+        " connection could be made or it closed before a byte of the answer.",
+    )
     timeouts: Timeouts = Field(default_factory=Timeouts, description="How long it may take.")
     headers: dict[HeaderName, Secret] = Field(
         default_factory=dict,

@@ -111,7 +111,12 @@ TABLE: Final[dict[Reason, Row]] = {
     Reason.HEADERS_TOO_LARGE: _request(431, "The request header is too large."),
     Reason.RATE_LIMITED: Row(429, "rate_limited", "Too many requests.", retry_after=1),
     Reason.INTERNAL_ERROR: Row(500, "server_error", "Something failed here; nothing was forwarded."),
-    Reason.UPSTREAM_UNREACHABLE: Row(502, "bad_gateway", "The upstream cannot be reached."),
+    Reason.UPSTREAM_UNREACHABLE: Row(
+        502,
+        "bad_gateway",
+        "The upstream cannot be reached.",
+        retry_after=1,  # as long as the wire lets it be at most, until it tries again
+    ),
     Reason.UPSTREAM_MALFORMED: Row(502, "bad_gateway", "The upstream's answer is malformed."),
     Reason.UPSTREAM_CREDENTIAL_REFUSED: Row(502, "bad_gateway", "The upstream refused this proxy."),
     Reason.KEYS_UNAVAILABLE: _unavailable("The issuer's keys cannot be had at present.", 5),

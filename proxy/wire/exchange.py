@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 # Repeating these cannot do a thing twice (RFC 9110 9.2.2).
 _REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
+# These do nothing at all (RFC 9110 9.2.1): not even a second time, after others have come between.
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _CONTINUE_STATUS = 100
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _EVENTS = b"text/event-stream"
@@ -70,6 +72,7 @@ class Exchange:
     _hearing: Hearing | None = None
     _stored = 0
     _retried = False
+    _attempts = 1
     _bytes_in = 0
     _bytes_out = 0
     _sent = 0.0
@@ -449,6 +452,14 @@ class Exchange:
             # It was closing while the request was on its way: nobody has read it.
             self._retried = True
             self._wire.pool.dial(self)
+        else:
+            self.unreachable()
+
+    def unreachable(self) -> None:
+        """No connection could be had, or it closed without an answer: try again, or answer that."""
+        if self._attempts <= self._wire.retry and self.request_body is NO_BODY and self.head.method in _SAFE:
+            self._attempts += 1
+            self._wire.pool.wait(self)
         else:
             self.failed(Reason.UPSTREAM_UNREACHABLE)
 

@@ -78,6 +78,7 @@ class Wire:
         self.longest_head = config.limits.header_bytes
         self.head_timeout = config.limits.head_timeout
         self.timeouts = config.upstream.timeouts
+        self.retry = config.upstream.retry
         self.longest_answer = config.limits.response_time
         self.most_stored = getattr(config.limits, "mcp_buffer", 1 << 28)
         self.response_lines = ResponseLines(config)

@@ -1,7 +1,8 @@
 """Connections to the upstream: kept open, lent out last-in first-out, bounded.
 
 An exchange that finds none waits here for the next one that is dialled or comes back, for as long as
-connecting may take.
+connecting may take. While the upstream takes no connections nobody waits: it is tried in the background, one
+dial at a time, and whoever comes is told at once.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from proxy.model import Reason
+from proxy.wire.circuit import Circuit
 from proxy.wire.upstream import UpstreamConnection
 
 if TYPE_CHECKING:
@@ -44,6 +46,10 @@ class Pool:
         self._waiting: dict[Exchange, asyncio.TimerHandle] = {}
         self._dialling: set[asyncio.Task[None]] = set()
         self._open = 0
+        self._circuit = Circuit()
+        self._probe: asyncio.TimerHandle | None = None
+        # The operators have been told that it cannot be reached.
+        self._told = False
         self._retired = False
 
     def take(self, exchange: Exchange) -> UpstreamConnection | None:
@@ -56,7 +62,14 @@ class Pool:
         return None
 
     def dial(self, exchange: Exchange) -> None:
-        """Open a connection for `exchange`; at the limit, let it wait for one to come back."""
+        """Open a connection for `exchange`, or tell it that none can be had at present."""
+        if self._circuit.is_open:
+            exchange.unreachable()
+        else:
+            self.wait(exchange)
+
+    def wait(self, exchange: Exchange) -> None:
+        """Let `exchange` have the next connection that is made, or that comes back."""
         patience = self._upstream.timeouts.connect
         self._waiting[exchange] = self._loop.call_later(patience, self._give_up, exchange)
         self._dial_enough()
@@ -96,6 +109,8 @@ class Pool:
 
     async def close(self) -> None:
         """Close what is idle and stop dialling; what serves an exchange is the exchange's to end."""
+        self._retired = True
+        self._cancel_probe()
         for task in self._dialling:
             task.cancel()
         await asyncio.gather(*self._dialling, return_exceptions=True)
@@ -103,34 +118,80 @@ class Pool:
             connection.transport.close()
 
     def _dial_enough(self) -> None:
-        """One dial for each exchange that waits, as far as the limit goes."""
+        """One dial for each exchange that waits, as far as the limit goes; one in all where dials fail."""
+        if self._circuit.is_open:
+            self._dial_later()
+            return
         while self._open < self._upstream.connections and len(self._dialling) < len(self._waiting):
-            self._open += 1
-            task = self._loop.create_task(self._dial())
-            self._dialling.add(task)
+            self._begin()
+
+    def _dial_later(self) -> None:
+        if self._probe is None and not self._dialling and (self._waiting or not self._retired):
+            pause = self._circuit.pause(time.monotonic())
+            self._probe = self._loop.call_later(pause, self._dial_one)
+
+    def _dial_one(self) -> None:
+        """See whether connections can be made again, whether or not anybody waits for one."""
+        self._probe = None
+        # At the limit, the next connection that closes makes room.
+        if self._open < self._upstream.connections and (self._waiting or not self._retired):
+            self._begin()
+
+    def _cancel_probe(self) -> None:
+        if self._probe is not None:
+            self._probe.cancel()
+            self._probe = None
+
+    def _begin(self) -> None:
+        self._open += 1
+        self._dialling.add(self._loop.create_task(self._dial()))
 
     async def _dial(self) -> None:
-        connection = None
+        began = time.monotonic()
+        connection, problem = None, "closed at once"
         try:
             async with asyncio.timeout(self._upstream.timeouts.connect):
                 connection = await self._connect()
-        except OSError:  # refused, unknown host, TLS, or a TimeoutError
-            pass
+        except OSError as error:  # refused, unknown host, TLS, or a TimeoutError
+            problem = type(error).__name__
         except Exception as error:  # noqa: BLE001 - a slot that leaked here would never come back
-            _operations.error("dial_failed", error=type(error).__name__)
+            problem = type(error).__name__
+            _operations.error("dial_failed", error=problem)
         finally:
             task = asyncio.current_task()
             if task is not None:
                 self._dialling.discard(task)
             if connection is None:
                 self._open -= 1
-        if connection is not None:
-            self.put(connection)
-            return
-        exchange = next(iter(self._waiting), None)
-        if exchange is not None:
-            self.forget(exchange)
-            exchange.failed(Reason.UPSTREAM_UNREACHABLE)
+        # A server that closes what it has just accepted may be faster than this task.
+        if connection is None or connection.transport.is_closing():
+            self._missed(began, problem)
+        else:
+            self._reached(connection)
+
+    def _reached(self, connection: UpstreamConnection) -> None:
+        """A connection was made: whoever waits can be served again."""
+        self._circuit.succeeded()
+        self._cancel_probe()
+        if self._told:
+            self._told = False
+            _operations.info("upstream_reachable")
+        self.put(connection)
+        self._dial_enough()
+
+    def _missed(self, began: float, problem: str) -> None:
+        """A connection could not be made: the longest-waiting exchange is told; with no other dial, all."""
+        circuit = self._circuit
+        circuit.failed(began, time.monotonic())
+        if circuit.is_confirmed and not self._told:
+            self._told = True
+            _operations.warning("upstream_unreachable", error=problem)
+        waiting = tuple(self._waiting)
+        for exchange in waiting[:1] if self._dialling else waiting:
+            # Telling one may have ended another.
+            if exchange in self._waiting:
+                self.forget(exchange)
+                exchange.unreachable()
         self._dial_enough()
 
     async def _connect(self) -> UpstreamConnection:
@@ -148,4 +209,5 @@ class Pool:
 
     def _give_up(self, exchange: Exchange) -> None:
         self.forget(exchange)
-        exchange.failed(Reason.UPSTREAM_UNREACHABLE if self._dialling else Reason.OVERLOADED)
+        unreachable = self._dialling or self._circuit.is_open
+        exchange.failed(Reason.UPSTREAM_UNREACHABLE if unreachable else Reason.OVERLOADED)

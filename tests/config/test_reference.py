@@ -58,7 +58,7 @@ def written_type(key: dict[str, Any]) -> str:
 def written_default(name: str, key: dict[str, Any], required: list[str]) -> str:
     if name in required:
         return "required"
-    if not (default := key.get("default", ())) and default is not None and default is not False:
+    if not (default := key.get("default", ())) and default is not None and default != 0:
         return "none"
     if isinstance(default, list):
         return ", ".join(f"`{item}`" for item in default)

@@ -60,6 +60,7 @@ def test_everything_has_a_safe_default():
     assert config.identity_headers == {"X-Agent-Id": "id", "X-Agent-Scopes": "scopes"}
     assert config.upstream.timeouts == Timeouts(connect=5.0, first_byte=60.0, idle=300.0)
     assert (config.upstream.host_policy, config.upstream.connections) == ("rewrite", 256)
+    assert config.upstream.retry == 0
     assert config.limits == Limits(
         header_bytes=32768,
         uri_bytes=8192,

@@ -44,6 +44,21 @@ CASES = [
         id="connections as a float",
     ),
     pytest.param(
+        "upstream: {url: 'http://a', retry: 11}",
+        "upstream.retry: not a number from 0 to 10",
+        id="more attempts than anybody waits for",
+    ),
+    pytest.param(
+        "upstream: {url: 'http://a', retry: -1}",
+        "upstream.retry: not a whole number",
+        id="fewer attempts than none",
+    ),
+    pytest.param(
+        "upstream: {url: 'http://a', retry: true}",
+        "upstream.retry: not a whole number",
+        id="attempts without a number",
+    ),
+    pytest.param(
         "upstream: {url: 'http://a', timeouts: {idle: 5}}",
         "upstream.timeouts.idle: not a duration",
         id="a timeout without a unit",

@@ -51,7 +51,8 @@ def test_rows_agree_with_themselves(reason):
     row = TABLE[reason]
     assert (row.error == "invalid_token") == (row.status == 401 and reason is not Reason.CREDENTIAL_MISSING)
     assert (row.error == "temporarily_unavailable") == (row.status == 503)
-    assert (row.retry_after is not None) == (row.status in {429, 503})
+    comes_back = row.status in {429, 503} or reason is Reason.UPSTREAM_UNREACHABLE
+    assert (row.retry_after is not None) == comes_back
     # RFC 6750 3.1: the three codes that stand in a challenge, and no other row challenges.
     challenged = {
         (400, "invalid_request"),
