@@ -17,6 +17,7 @@ from tests.support.messages import Message, UnsoundError, read_request, read_req
 from tests.support.raw import DEADLINE, Endpoint
 
 if TYPE_CHECKING:
+    import socket
     import ssl
     from pathlib import Path
 
@@ -173,15 +174,17 @@ async def upstream(
     trickle: bool = False,
     path: Path | None = None,
     tls: ssl.SSLContext | None = None,
+    bound: socket.socket | None = None,
 ) -> AsyncIterator[Upstream]:
-    """An upstream on a free loopback port, or on the unix socket `path`; `tls` makes it https."""
+    """An upstream on a free loopback port, on the socket `bound`, or on the unix socket `path`; `tls` makes it https."""
     made = Upstream(answers, trickle=trickle)
     loop = asyncio.get_running_loop()
     if path is not None:
         server = await loop.create_unix_server(lambda: Endpoint(made.opened), str(path))
         made.url = f"unix:{path}"
     else:
-        server = await loop.create_server(lambda: Endpoint(made.opened), "127.0.0.1", 0, ssl=tls)
+        place = {"host": "127.0.0.1", "port": 0} if bound is None else {"sock": bound}
+        server = await loop.create_server(lambda: Endpoint(made.opened), ssl=tls, **place)
         host, port = server.sockets[0].getsockname()
         made.url = f"{'https' if tls else 'http'}://{host}:{port}"
     try:

@@ -1,0 +1,124 @@
+"""An upstream that takes no connections: everybody is told at once, it is tried in the background, and it is found again."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.doors import door_at, reserved
+from tests.support.harness import keystile
+from tests.support.records import operations, until
+from tests.support.upstream import Gate, plain, upstream
+from tests.wire.exchanges.table import get, post
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.harness import Keystile
+    from tests.support.messages import Message
+
+
+async def _ask(proxy: Keystile, request: bytes = get()) -> Message:
+    async with proxy.client() as client:
+        await client.write(request)
+        return await client.response()
+
+
+async def _ask_at_once(proxy: Keystile, count: int) -> list[int]:
+    return [answer.status for answer in await asyncio.gather(*[_ask(proxy) for _ in range(count)])]
+
+
+def _of_upstream(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [line for line in lines if line["event"].startswith("upstream_")]
+
+
+async def test_everybody_is_told_and_few_dials_are_made(tmp_path: Path) -> None:
+    async with (
+        door_at(lambda _: "close") as door,
+        keystile(tmp_path, f"https://127.0.0.1:{door.port}") as proxy,
+    ):
+        answer = await _ask(proxy)
+        assert (answer.status, answer.value(b"retry-after")) == (502, b"1")
+        for _ in range(5):
+            assert await _ask_at_once(proxy, 20) == [502] * 20
+        lines = await proxy.lines()
+    assert [(line["status"], line["reason"]) for line in lines] == [(502, "upstream_unreachable")] * 101
+    # As many would take half a minute, one after another.
+    assert door.accepted < 30
+
+
+async def test_one_dial_at_a_time_while_it_is_away(tmp_path: Path) -> None:
+    async with (
+        door_at(lambda number: "close" if number == 1 else "hold") as door,
+        keystile(tmp_path, f"https://127.0.0.1:{door.port}") as proxy,
+    ):
+        assert (await _ask(proxy)).status == 502
+        await until(lambda: door.accepted == 2)
+        # The one that sees whether it is back is under way: nobody waits for it, nobody dials beside it.
+        assert await _ask_at_once(proxy, 20) == [502] * 20
+        assert door.accepted == 2
+        door.released.set()
+        await until(lambda: door.accepted == 4)
+
+
+@pytest.mark.parametrize("request_", [get("/"), post(b"body")], ids=["GET", "POST"])
+async def test_it_is_found_again_though_nobody_asks(request_: bytes, tmp_path: Path) -> None:
+    with reserved() as (bound, url), operations(tmp_path / "operations") as said:
+        async with keystile(tmp_path, url) as proxy:
+            for _ in range(3):
+                assert (await _ask(proxy, request_)).status == 502
+            # It has been seen that this was not by chance.
+            await until(lambda: bool(_of_upstream(said())))
+            async with upstream(bound=bound) as server:
+                await until(lambda: len(server.connections) == 1)
+                for _ in range(3):
+                    assert (await _ask(proxy, request_)).content == b"/"
+                assert len(server.connections) == 1
+            lines = await proxy.lines()
+        events = [(line["event"], line["level"], line.get("error")) for line in _of_upstream(said())]
+    assert [line["status"] for line in lines] == [502] * 3 + [200] * 3
+    assert events == [
+        ("upstream_unreachable", "warning", "ConnectionRefusedError"),
+        ("upstream_reachable", "info", None),
+    ]
+
+
+async def test_no_slot_is_lost_to_dials_that_fail(tmp_path: Path) -> None:
+    """After many of every kind, as many connections as ever can be used at once, and one that waits gets its turn."""
+    waiting = (Gate("all"), *plain())
+    with reserved() as (bound, url):
+        async with keystile(tmp_path, url, upstream={"connections": 2}) as proxy:
+            for _ in range(4):
+                assert await _ask_at_once(proxy, 10) == [502] * 10
+            async with upstream([waiting], bound=bound) as server, AsyncExitStack() as stack:
+                await until(lambda: len(server.connections) == 1)
+                clients = [await stack.enter_async_context(proxy.client()) for _ in range(3)]
+                for client in clients:
+                    await client.write(get())
+                await server.arrived(2)
+                server.gates["all"].set()
+                assert [(await client.response()).status for client in clients] == [200] * 3
+                assert len(server.connections) == 2
+
+
+async def test_an_upstream_that_accepts_and_closes_at_once(tmp_path: Path) -> None:
+    async with (
+        upstream() as server,
+        door_at(lambda number: "close" if number <= 30 else "pass") as door,
+        keystile(tmp_path, f"http://127.0.0.1:{door.port}") as proxy,
+    ):
+        door.onward = int(server.url.rpartition(":")[2])
+        async with asyncio.timeout(20):
+            while (answer := await _ask(proxy, post(b"body"))).status != 200:
+                assert (answer.status, b"upstream_unreachable" in answer.content) == (502, True)
+        statuses = [(await _ask(proxy, post(b"body"))).status for _ in range(4)]
+        lines = await proxy.lines()
+    assert statuses == [200] * 4
+    assert {(line["status"], line["reason"]) for line in lines} == {
+        (502, "upstream_unreachable"),
+        (200, "public"),
+    }
+    assert [request.body for request in server.requests] == [b"body"] * 5
