@@ -133,8 +133,7 @@ class Pool:
     def _dial_one(self) -> None:
         """See whether connections can be made again, whether or not anybody waits for one."""
         self._probe = None
-        # At the limit, the next connection that closes makes room.
-        if self._open < self._upstream.connections and (self._waiting or not self._retired):
+        if self._waiting or not self._retired:
             self._begin()
 
     def _cancel_probe(self) -> None:

@@ -171,12 +171,25 @@ async def test_an_upstream_that_restarts_is_waited_for(tmp_path: Path) -> None:
             assert (await _ask(proxy, post(b"body"))).status == 502
             waiting = [group.create_task(_ask(proxy, get(f"/{number}"))) for number in range(20)]
             assert (await _ask(proxy, post(b"body"))).status == 502
-            async with upstream(bound=bound) as server:
+            held = [lambda request: (Gate("all"), *plain(request.target))]
+            async with upstream(held, bound=bound) as server:
+                # As many connections are made as wait, though one has shown that it is back.
+                await server.arrived(20)
+                server.gates["all"].set()
                 answers = [(await task).content for task in waiting]
                 lines = await proxy.lines()
     assert answers == [b"/%d" % number for number in range(20)]
     assert sorted(request.target for request in server.requests) == sorted(answers)
     assert sorted(line["status"] for line in lines) == [200] * 20 + [502] * 2
+
+
+async def test_the_wait_ends_with_the_time_to_connect(tmp_path: Path) -> None:
+    with reserved() as (_, url):
+        settings = {"retry": 10, "timeouts": {"connect": "40ms"}}
+        async with keystile(tmp_path, url, upstream=settings) as proxy:
+            assert (await _ask(proxy, get())).status == 502
+            lines = await proxy.lines()
+    assert [line["reason"] for line in lines] == ["upstream_unreachable"]
 
 
 async def test_half_of_all_connections_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,10 +15,15 @@ from tests.support.upstream import Gate, plain, upstream
 from tests.wire.exchanges.table import get, post
 
 if TYPE_CHECKING:
+    import socket
     from pathlib import Path
 
     from tests.support.harness import Keystile
     from tests.support.messages import Message
+
+
+# Longer than any test: who is answered is answered for what became of a dial, not for having waited.
+_PATIENT = {"timeouts": {"connect": "60s"}}
 
 
 async def _ask(proxy: Keystile, request: bytes = get()) -> Message:
@@ -53,7 +58,7 @@ async def test_everybody_is_told_and_few_dials_are_made(tmp_path: Path) -> None:
 async def test_one_dial_at_a_time_while_it_is_away(tmp_path: Path) -> None:
     async with (
         door_at(lambda number: "close" if number == 1 else "hold") as door,
-        keystile(tmp_path, f"https://127.0.0.1:{door.port}") as proxy,
+        keystile(tmp_path, f"https://127.0.0.1:{door.port}", upstream=_PATIENT) as proxy,
     ):
         assert (await _ask(proxy)).status == 502
         await until(lambda: door.accepted == 2)
@@ -90,7 +95,7 @@ async def test_no_slot_is_lost_to_dials_that_fail(tmp_path: Path) -> None:
     """After many of every kind, as many connections as ever can be used at once, and one that waits gets its turn."""
     waiting = (Gate("all"), *plain())
     with reserved() as (bound, url):
-        async with keystile(tmp_path, url, upstream={"connections": 2}) as proxy:
+        async with keystile(tmp_path, url, upstream={"connections": 2, **_PATIENT}) as proxy:
             for _ in range(4):
                 assert await _ask_at_once(proxy, 10) == [502] * 10
             async with upstream([waiting], bound=bound) as server, AsyncExitStack() as stack:
@@ -104,21 +109,51 @@ async def test_no_slot_is_lost_to_dials_that_fail(tmp_path: Path) -> None:
                 assert len(server.connections) == 2
 
 
+def _close_all(listening: socket.socket, count: int) -> None:
+    for _ in range(count):
+        listening.accept()[0].close()
+
+
 async def test_an_upstream_that_accepts_and_closes_at_once(tmp_path: Path) -> None:
-    async with (
-        upstream() as server,
-        door_at(lambda number: "close" if number <= 30 else "pass") as door,
-        keystile(tmp_path, f"http://127.0.0.1:{door.port}") as proxy,
-    ):
-        door.onward = int(server.url.rpartition(":")[2])
-        async with asyncio.timeout(20):
-            while (answer := await _ask(proxy, post(b"body"))).status != 200:
-                assert (answer.status, b"upstream_unreachable" in answer.content) == (502, True)
-        statuses = [(await _ask(proxy, post(b"body"))).status for _ in range(4)]
-        lines = await proxy.lines()
-    assert statuses == [200] * 4
+    with reserved() as (bound, url):
+        async with keystile(tmp_path, url, upstream={"connections": 1, **_PATIENT}) as proxy:
+
+            async def ask_until_served() -> None:
+                while (answer := await _ask(proxy, post(b"body"))).status != 200:
+                    assert (answer.status, b"upstream_unreachable" in answer.content) == (502, True)
+
+            bound.listen()
+            asking = asyncio.ensure_future(ask_until_served())
+            # In a thread of its own it is fast enough to close before the proxy has seen that it is connected.
+            await asyncio.to_thread(_close_all, bound, 8)
+            async with upstream(bound=bound) as server:
+                await asking
+                assert [answer.content for answer in [await _ask(proxy, post(b"body"))]] == [b"/"]
+            lines = await proxy.lines()
+    assert [request.body for request in server.requests] == [b"body"] * 2
     assert {(line["status"], line["reason"]) for line in lines} == {
         (502, "upstream_unreachable"),
         (200, "public"),
     }
-    assert [request.body for request in server.requests] == [b"body"] * 5
+
+
+@pytest.mark.parametrize("how", ["reload", "close"])
+async def test_what_serves_nobody_any_more_dials_no_more(how: str, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    async with (
+        door_at(lambda _: "close") as first,
+        door_at(lambda _: "close") as second,
+        keystile(tmp_path, f"https://127.0.0.1:{first.port}") as proxy,
+        keystile(tmp_path / "other", f"https://127.0.0.1:{second.port}") as other,
+    ):
+        assert (await _ask(proxy)).status == 502
+        if how == "reload":
+            await proxy.reload(to=f"https://127.0.0.1:{second.port}")
+        else:
+            await proxy.close()
+        before = first.accepted
+        assert (await _ask(other)).status == 502
+        # The pauses of the one show that those of the other would be over.
+        await until(lambda: second.accepted >= 5)
+        # One may have been under way.
+        assert first.accepted <= before + 1
