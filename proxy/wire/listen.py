@@ -80,7 +80,7 @@ class Wire:
         self.timeouts = config.upstream.timeouts
         self.retry = config.upstream.retry
         self.longest_answer = config.limits.response_time
-        self.most_stored = getattr(config.limits, "mcp_buffer", 1 << 28)
+        self.most_stored = config.limits.mcp_buffer
         self.response_lines = ResponseLines(config)
         self.draining = False
         self.upstream = config.upstream
