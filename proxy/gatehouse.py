@@ -89,8 +89,12 @@ class Gatehouse:
         self.sources: KeySources = key_sources(
             config.issuers, clock, cache=config.jwks_cache, before=None if before is None else before.sources
         )
+        certificates = config.tls is not None and config.tls.client_ca is not None
         self.introspectors: Introspectors = Introspectors(
-            config.issuers, clock, None if before is None else before.introspectors
+            config.issuers,
+            clock,
+            None if before is None else before.introspectors,
+            certificates=certificates,
         )
         self.source: RevocationSource
         if before is not None and before.config.revocations == config.revocations:
@@ -111,6 +115,7 @@ class Gatehouse:
             dress(config),
             self.introspectors,
             self.source,
+            certificates=certificates,
             before=None if before is None else before.verifier,
         )
         replay = self.used if redis is None else SharedProofs(redis, own=self.used)

@@ -99,11 +99,13 @@ class Peer(Struct, frozen=True, gc=False):
     """The other end of a client connection.
 
     `address` is the IP address without port or zone, or "unix" for a unix socket; `trusted`
-    says that it is one of `trusted_proxies`, whose X-Forwarded-* is believed.
+    says that it is one of `trusted_proxies`, whose X-Forwarded-* is believed. `certificate` is the SHA-256
+    thumbprint of the certificate that it has proved in its TLS handshake, in base64url; else None.
     """
 
     address: str
     trusted: bool = False
+    certificate: str | None = None
 
 
 class RequestHead(Struct, frozen=True, gc=False):
@@ -141,6 +143,7 @@ class Identity(Struct, frozen=True, gc=False):
     moment (Unix seconds) after which the token is refused: `exp` plus the issuer's leeway. `issued_at` is
     `iat` (Unix seconds). `bound_to` is the SHA-256 thumbprint of the key that the token is bound to, in
     base64url (`cnf.jkt`, RFC 9449 section 6): such a token is worth nothing without that key's proof.
+    `certificate` is that of the client certificate it is bound to (`cnf.x5t#S256`, RFC 8705 section 3.1).
     """
 
     id: str
@@ -155,6 +158,7 @@ class Identity(Struct, frozen=True, gc=False):
     key_id: str | None = None
     issued_at: float | None = None
     bound_to: str | None = None
+    certificate: str | None = None
 
 
 class Caller(Struct, frozen=True, gc=False):

@@ -14,18 +14,23 @@ import structlog
 from proxy.audit import AccessLog
 from proxy.authn import KeySetError, RevocationError
 from proxy.config import ConfigError, Fault, fixed
+from proxy.files import Files
 from proxy.gatehouse import Gatehouse, Made, StartError
 from proxy.model import Note
 from proxy.open_files import allow_files
-from proxy.wire import Forwarding, Wire
+from proxy.wire import Forwarding, TlsError, Wire, server_context, tls_files, upstream_context
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
     from proxy.authn import Replay, Revocations
     from proxy.config import Address, Config
     from proxy.wire import Exchange
 
 # So often it is seen whether what an earlier configuration has begun to judge is decided.
 _LOOK = 0.1
+# So often it is seen whether a certificate has been renewed.
+_RENEW = 1.0
 
 _operations = structlog.get_logger()
 
@@ -59,13 +64,14 @@ class Server:
         self._wire: Wire | None = None
         self._next: tuple[Config, Gatehouse, Wire] | None = None
         self._retiring: set[asyncio.Task[None]] = set()
+        self._renewing: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Open the log, read the key sets, then accept.
 
         Raises:
             OSError: the log cannot be opened, or the address cannot be bound.
-            KeySetError, RevocationError, StartError: the configuration asks for what cannot be had.
+            KeySetError, RevocationError, StartError, TlsError: the configuration asks for what cannot be had.
         """
         self._log = AccessLog(self._config.log, self._worker)
         try:
@@ -76,7 +82,7 @@ class Server:
         _warn(self._config)
 
     async def _start(self, config: Config) -> None:
-        forwarding = Forwarding(config.trusted_proxies)
+        forwarding = _forwarding(config)
         self._gatehouse = Gatehouse(
             config, self._log, forwarding, self._clock, made=self._made, used=self._used
         )
@@ -88,6 +94,7 @@ class Server:
         except OSError as error:
             raise unbound(config.listen, error) from None
         self._log.start(self._wire.loop)
+        self._renewing = asyncio.create_task(self._renew())
 
     @property
     def address(self) -> tuple[str, int] | str:
@@ -117,7 +124,7 @@ class Server:
             raise ConfigError(faults)
         if self._gatehouse is None or self._wire is None or self.draining:
             raise ConfigError((Fault("the configuration", None, "too late: it stops", "start it again"),))
-        forwarding = Forwarding(config.trusted_proxies)
+        forwarding = _forwarding(config)
         gatehouse = None
         try:
             gatehouse = Gatehouse(
@@ -134,7 +141,7 @@ class Server:
         except BaseException as error:
             if gatehouse is not None:
                 await gatehouse.close(besides=self._gatehouse)
-            if isinstance(error, (KeySetError, RevocationError, StartError)):
+            if isinstance(error, (KeySetError, RevocationError, StartError, TlsError)):
                 raise ConfigError((Fault("the configuration", None, str(error), "mend it"),)) from None
             raise
         self._next = config, gatehouse, wire
@@ -169,6 +176,24 @@ class Server:
         # Whoever was admitted meanwhile was not asked about what is revoked since.
         self._end_revoked(after.revocations)
 
+    async def _renew(self) -> None:
+        """Meet new connections with what lies in the certificates' files now, soon after they change."""
+        config, files = self._config, Files(tls_files(self._config))
+        while True:
+            await asyncio.sleep(_RENEW)
+            if config is not self._config:
+                # Its contexts were made just now.
+                config, files = self._config, await asyncio.to_thread(Files, tls_files(self._config))
+            elif self._wire is not None and await asyncio.to_thread(files.have_changed):
+                try:
+                    contexts = await asyncio.to_thread(_contexts, config)
+                except TlsError as error:
+                    _operations.error("certificate_refused", problem=str(error), remedy="the old one serves")
+                    continue
+                if config is self._config:
+                    self._wire.secure(*contexts)
+                    _operations.info("certificate_renewed")
+
     def reopen_log(self) -> None:
         """Open the log file anew, by its name (after it was rotated away)."""
         if self._log is not None:
@@ -186,6 +211,8 @@ class Server:
 
     async def _stop(self) -> None:
         await self.abandon()
+        if self._renewing is not None:
+            self._renewing.cancel()
         if self._wire is not None:
             await self._wire.close(Note.DRAINING, self._config.drain)
         await asyncio.gather(*self._retiring)
@@ -202,6 +229,14 @@ class Server:
 
         if self._wire is not None:
             self._wire.end(chosen, Note.TOKEN_REVOKED)
+
+
+def _forwarding(config: Config) -> Forwarding:
+    return Forwarding(config.trusted_proxies, "http" if config.tls is None else "https")
+
+
+def _contexts(config: Config) -> tuple[SSLContext | None, SSLContext | None]:
+    return None if config.tls is None else server_context(config.tls), upstream_context(config.upstream)
 
 
 def _warn(config: Config) -> None:

@@ -363,6 +363,11 @@ async def test_a_stream_goes_on_until_a_new_configuration_revokes_it(tmp_path: P
 
 REFUSED = [
     pytest.param({"listen": "127.0.0.1:1"}, "listen: cannot change while it runs; restart", id="listen"),
+    pytest.param(
+        {"tls": {"certificate": "broken.json", "key": "broken.json"}},
+        "tls: cannot change while it runs; restart",
+        id="tls where there was none",
+    ),
     pytest.param({"workers": 2}, "workers: cannot change while it runs; restart", id="workers"),
     pytest.param(
         {"log": {"output": "stdout"}}, "log.output: cannot change while it runs; restart", id="log.output"

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _MAX_ID, _MAX_URL = 255, 2048
 _YEAR_10000: Final = 253402300800  # a date in milliseconds lies beyond it, and would never expire
+_BINDINGS = frozenset({"jkt", "x5t#S256"})
 _THUMBPRINT = re.compile(r"[A-Za-z0-9_-]{43}")  # a SHA-256 in base64url
 _SCOPE = re.compile(r"[!#-\[\]-~]+")  # RFC 6749 section 3.3
 # Tokens of other kinds, each defined so that it cannot pass for an access token: ID-JAG grants
@@ -46,7 +47,8 @@ _FOREIGN_MARKS = ("nonce", "at_hash", "c_hash", "s_hash", "events")
 class Expected(Struct, frozen=True):
     """What one issuer's tokens must say; `types` has None for "no typ at all".
 
-    `binds` says that proofs of possession are checked, so that tokens may be bound to a key.
+    `binds` says that proofs of possession are checked, so that tokens may be bound to a key; `certificates`
+    that they may be bound to a client's certificate.
     """
 
     issuer: str
@@ -58,10 +60,11 @@ class Expected(Struct, frozen=True):
     require: tuple[tuple[str, Condition], ...]
     grants: re.Pattern[str] | None
     binds: bool
+    certificates: bool
 
     @classmethod
-    def of(cls, issuer: Issuer) -> Expected:
-        """Precompute from the configuration."""
+    def of(cls, issuer: Issuer, *, certificates: bool = False) -> Expected:
+        """Precompute from the configuration; `certificates` says that clients prove theirs."""
         # A token whose typ says "none" is not one without a typ: the word never reaches the comparison.
         types = frozenset(None if kind == "none" else kind for kind in map(_kind, issuer.types))
         types -= NEVER_TYPES
@@ -76,6 +79,7 @@ class Expected(Struct, frozen=True):
             require=tuple(issuer.require.items()),
             grants=None if grants is None else re.compile("|".join(map(_glob, grants))),
             binds=issuer.dpop.mode != "off",
+            certificates=certificates,
         )
 
 
@@ -191,6 +195,7 @@ def _named(expected: Expected, claims: Mapping[str, Any], key_id: str | None) ->
     grants = expected.grants
     granted = scopes if grants is None else tuple(scope for scope in scopes if grants.fullmatch(scope))
     url = _first_plain(claims, names.audit_url, _MAX_URL)
+    bound = _bound(claims) or {}
     identity = Identity(
         id=agent,
         issuer=expected.issuer,
@@ -204,7 +209,8 @@ def _named(expected: Expected, claims: Mapping[str, Any], key_id: str | None) ->
         token_id=_plain(claims.get("jti"), _MAX_ID),
         key_id=key_id,
         issued_at=_date(claims.get("iat")),
-        bound_to=_thumbprint(claims) if expected.binds else None,
+        bound_to=bound.get("jkt") if expected.binds else None,
+        certificate=bound.get("x5t#S256"),
     )
     kept = frozenset(granted)
     return Admitted(identity, tuple(scope for scope in scopes if scope not in kept))
@@ -226,12 +232,16 @@ def _glob(pattern: str) -> str:
     return ".*".join(map(re.escape, pattern.split("*")))
 
 
-def _thumbprint(claims: Mapping[str, Any]) -> str | None:
-    """Read `cnf` where it is a DPoP key's thumbprint and no more (RFC 9449 section 6.1); else None."""
-    match claims.get("cnf"):
-        case {"jkt": str(thumbprint), **others} if not others and _THUMBPRINT.fullmatch(thumbprint):
-            return thumbprint
-    return None
+def _bound(claims: Mapping[str, Any]) -> dict[str, str] | None:
+    """Read `cnf` where it has nothing but thumbprints; else None.
+
+    That is, of a DPoP key (RFC 9449 section 6.1), or of a client's certificate (RFC 8705 section 3.1).
+    """
+    found = claims.get("cnf")
+    if not isinstance(found, dict) or not found or not found.keys() <= _BINDINGS:
+        return None
+    fit = all(isinstance(one, str) and _THUMBPRINT.fullmatch(one) for one in found.values())
+    return found if fit else None
 
 
 def _id_refused(claims: Mapping[str, Any]) -> Deny | None:
@@ -243,7 +253,11 @@ def _id_refused(claims: Mapping[str, Any]) -> Deny | None:
 
 def _binding_refused(expected: Expected, claims: Mapping[str, Any]) -> Deny | None:
     # RFC 7800: whoever presents it must prove a key. Without that proof a thief is as good as its owner.
-    if "cnf" in claims and not (expected.binds and _thumbprint(claims)):
+    if "cnf" not in claims:
+        return None
+    bound = _bound(claims)
+    unproved = {*(() if expected.binds else ("jkt",)), *(() if expected.certificates else ("x5t#S256",))}
+    if bound is None or bound.keys() & unproved:
         return Deny(Reason.PROOF_INVALID, "the token is bound to a key, and its proof cannot be checked here")
     return None
 

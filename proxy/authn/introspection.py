@@ -99,6 +99,10 @@ def expected_answer(expected: Expected) -> Expected:
     return replace(expected, types=frozenset({None}))
 
 
+def _who(identity: Identity) -> tuple[str, str | None, str | None]:
+    return identity.id, identity.bound_to, identity.certificate
+
+
 def judge(expected: Expected, said: Said, until: float, now: float) -> Admitted | Refused:
     """Judge an answer about an opaque token at `now`; it may be used until `until` (both Unix seconds).
 
@@ -133,7 +137,7 @@ def confirm(expected: Expected, identity: Identity, said: Said, now: float) -> A
         return Refused(checked.deny, identity)
     vouched = checked.identity
     same = claims.get("sub") == identity.claims.get("sub")
-    if not same or (vouched.id, vouched.bound_to) != (identity.id, identity.bound_to):
+    if not same or _who(vouched) != _who(identity):
         return Refused(Deny(Reason.TOKEN_INACTIVE, "the endpoint's answer is about another token"), identity)
     if identity.bound_to is None and _is_dpop(said):
         return Refused(_BOUND_TO_WHAT, identity)

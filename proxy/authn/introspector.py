@@ -79,13 +79,15 @@ class Introspector:
         post: Post,
         clock: Callable[[], float],
         size: int = 10_000,
+        *,
+        certificates: bool = False,
     ) -> None:
         self.takes_opaque = endpoint.mode == "opaque"
         self._issuer = issuer.issuer
         self._endpoint = endpoint
         self._post = post
         self._clock = clock
-        self._token_expected = Expected.of(issuer)
+        self._token_expected = Expected.of(issuer, certificates=certificates)
         self._answer_expected = expected_answer(self._token_expected)
         self._active: LRUCache[bytes, _Answer] = LRUCache(size)
         self._inactive: LRUCache[bytes, _Answer] = LRUCache(size)
@@ -186,6 +188,7 @@ class _Kept(Struct, frozen=True, eq=False):
     introspector: Introspector
     web: Web
     issuer: Issuer
+    certificates: bool
 
 
 class Introspectors:
@@ -195,18 +198,24 @@ class Introspectors:
     """
 
     def __init__(
-        self, issuers: Iterable[Issuer], clock: Callable[[], float], before: Introspectors | None = None
+        self,
+        issuers: Iterable[Issuer],
+        clock: Callable[[], float],
+        before: Introspectors | None = None,
+        *,
+        certificates: bool = False,
     ) -> None:
         self.kept: dict[str, _Kept] = {}
         for issuer in issuers:
             if issuer.introspection is None:
                 continue
             kept = None if before is None else before.kept.get(issuer.issuer)
-            if kept is None or kept.issuer != issuer:
+            if kept is None or (kept.issuer, kept.certificates) != (issuer, certificates):
                 # Apart from what fetches keys: a slow endpoint must not use up those connections.
                 web = web_of(issuer)
                 post = partial(web.post, insecure=issuer.allow_insecure)
-                kept = _Kept(Introspector(issuer, issuer.introspection, post, clock), web, issuer)
+                asked = Introspector(issuer, issuer.introspection, post, clock, certificates=certificates)
+                kept = _Kept(asked, web, issuer, certificates)
             self.kept[issuer.issuer] = kept
 
     @property

@@ -1,4 +1,4 @@
-"""Whether a caller has proved the key that its token is bound to (RFC 9449 sections 7 and 9).
+"""Whether a caller has proved the key that its token is bound to (RFC 9449 sections 7 and 9, RFC 8705).
 
 Decides with `now` as a value, after the token was verified and on every request, for the token may come from
 a cache but no proof does. Yields only to ask Redis. Knows no rule and no wire.
@@ -56,7 +56,7 @@ class Proofs:
 
     def concern(self, credential: Credential, identity: Identity) -> bool:
         """Say whether this request must be judged: cheap, for the many that need not be."""
-        if credential.scheme == "DPoP" or identity.bound_to is not None:
+        if credential.scheme == "DPoP" or identity.bound_to is not None or identity.certificate is not None:
             return True
         terms = self._terms.get(identity.issuer)
         return terms is not None and terms.required
@@ -68,6 +68,9 @@ class Proofs:
         identity = caller.identity
         terms = self._terms.get(identity.issuer)
         deny = _scheme_refused(credential, identity, required=terms is not None and terms.required)
+        if deny is None and identity.certificate not in (None, head.peer.certificate):
+            # A wrong certificate and none at all say the same: the thief has the token, and not the key.
+            deny = Deny(Reason.PROOF_INVALID, "the token is bound to another client certificate (RFC 8705)")
         if deny is None and identity.bound_to is not None:
             deny = yield from self._proof_refused(head, credential.token, identity, identity.bound_to, now)
         return None if deny is None else replace(deny, caller=caller)

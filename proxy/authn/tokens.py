@@ -79,7 +79,8 @@ class _Entry(Struct, frozen=True):
 class Verifier:
     """Verifies tokens of the configured issuers.
 
-    `dress` makes a verified identity ready for the hot path: once for each token that is not cached. `before`
+    `dress` makes a verified identity ready for the hot path: once for each token that is not cached.
+    `certificates` says that clients prove theirs, so that tokens may be bound to them. `before`
     is the verifier whose place this one takes with `take_over`, and not earlier.
     """
 
@@ -92,6 +93,7 @@ class Verifier:
         revocations: RevocationSource | None = None,
         cache_size: int = 10_000,
         *,
+        certificates: bool = False,
         before: Verifier | None = None,
     ) -> None:
         self._before = before
@@ -101,7 +103,7 @@ class Verifier:
         self._cache: LRUCache[bytes, _Entry] = LRUCache(cache_size)
         self._trusted = {
             issuer.issuer: _Trusted(
-                Expected.of(issuer),
+                Expected.of(issuer, certificates=certificates),
                 ALGORITHMS.intersection(issuer.algorithms),
                 sources[issuer.issuer],
                 introspectors.get(issuer.issuer) if introspectors and _asks_always(issuer) else None,

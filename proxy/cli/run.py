@@ -20,7 +20,7 @@ from proxy.gatehouse import StartError
 from proxy.open_files import allow_files
 from proxy.reading import Reloader
 from proxy.server import Server, spelled, unbound
-from proxy.wire import passed, shared_out, unlike
+from proxy.wire import TlsError, passed, shared_out, unlike
 from proxy.workers import Supervisor, WorkerError, usable_cores
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def run(config: ConfigFile = None) -> None:
     allow_files(loaded)
     try:
         uvloop.run(_serve(loaded, config, files))
-    except (KeySetError, RevocationError, StartError) as error:
+    except (KeySetError, RevocationError, StartError, TlsError) as error:
         raise refused(error) from None
     except WorkerError as error:
         print(f"keystile: {error}", file=sys.stderr)

@@ -17,6 +17,7 @@ from proxy.config.rate import Rate
 from proxy.config.rule import Passthrough, Rule
 from proxy.config.schema import Address, Assertion, Config, Limits, Log
 from proxy.config.stores import Redis, RevocationFile, RevocationRedis
+from proxy.config.tls import Tls, UpstreamTls
 from proxy.config.upstream import Timeouts, Upstream
 
 __all__ = [
@@ -46,8 +47,10 @@ __all__ = [
     "RevocationRedis",
     "Rule",
     "Timeouts",
+    "Tls",
     "UnfitError",
     "Upstream",
+    "UpstreamTls",
     "addresses",
     "advice",
     "document",

@@ -27,7 +27,7 @@ def warnings(config: Config) -> tuple[Fault, ...]:
 
 def unwise(config: Config) -> tuple[Fault, ...]:
     """Return what is legal, and better done otherwise."""
-    return _told((*_mode(config), *_issuers(config), *_rules(config), *_sessions(config)))
+    return _told((*_mode(config), *_listen(config), *_issuers(config), *_rules(config), *_sessions(config)))
 
 
 def _told(slips: Iterable[Slip]) -> tuple[Fault, ...]:
@@ -41,6 +41,12 @@ def _mode(config: Config) -> Iterator[Slip]:
             "observe: what rules refuse goes on to the upstream",
             "set enforce",
         )
+
+
+def _listen(config: Config) -> Iterator[Slip]:
+    if not config.listen.is_loopback and config.tls is None and not config.trusted_proxies:
+        problem = "beyond loopback without tls: whoever is on the way can read tokens"
+        yield Slip(("listen",), problem, "set tls, or trusted_proxies where one of them ends TLS")
 
 
 def _issuers(config: Config) -> Iterator[Slip]:

@@ -18,6 +18,7 @@ def fixed(before: Config, now: Config) -> tuple[Fault, ...]:
     kept = (
         ("listen", before.listen == now.listen),
         ("admin", before.admin == now.admin),
+        ("tls", (before.tls is None) == (now.tls is None)),
         ("workers", before.workers == now.workers),
         ("log.output", before.log.output == now.log.output),
     )

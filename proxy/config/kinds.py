@@ -286,6 +286,11 @@ HeaderName = Annotated[
 ]
 Algorithm = Annotated[str, AfterValidator(_algorithm), _described("algorithm", enum=list(ALGORITHMS))]
 Host = Annotated[str, AfterValidator(addresses.place), _described("host", type="string")]
+HostName = Annotated[
+    str,
+    _matching(r"[A-Za-z0-9.:-]+", "no name of a host", "write the name, or the address, alone"),
+    _described("host", type="string"),
+]
 Origin = Annotated[str, AfterValidator(addresses.origin), _described("origin", type="string")]
 Network = Annotated[IPv4Network | IPv6Network, PlainValidator(_network), _described("network", type="string")]
 Pattern = Annotated[

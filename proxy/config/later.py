@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from proxy.config.schema import Config, Log
-from proxy.config.upstream import Upstream
 
 if TYPE_CHECKING:
     from proxy.config.section import Section
@@ -13,10 +12,8 @@ if TYPE_CHECKING:
 LATER: dict[type[Section], frozenset[str]] = {
     Config: frozenset(
         {
-            "tls",
             "version",
         }
     ),
-    Upstream: frozenset({"tls"}),
     Log: frozenset({"chain", "fields", "format", "spill"}),
 }

@@ -86,6 +86,7 @@ def slips(config: Config) -> Iterator[Slip]:
     yield from _resource(config)
     yield from _exposure(config)
     yield from _upstream(config)
+    yield from _upstream_tls(config)
     yield from _buffer(config)
     yield from _issuers(config)
     yield from _proofs(config)
@@ -111,6 +112,17 @@ def _exposure(config: Config) -> Iterator[Slip]:
             "beyond loopback, while it is unknown which hosts to answer for",
             "set resource or hosts (KEYSTILE_HOSTS)",
         )
+
+
+def _upstream_tls(config: Config) -> Iterator[Slip]:
+    tls = config.upstream.tls
+    if tls is None:
+        return
+    if config.upstream.scheme != "https":
+        yield Slip(("upstream", "tls"), "for an upstream without TLS", "write https://, or leave it out")
+    for here, there in (("certificate", "key"), ("key", "certificate")):
+        if getattr(tls, here) is not None and getattr(tls, there) is None:
+            yield Slip(("upstream", "tls", here), f"without {there}", "name both, or neither")
 
 
 def _upstream(config: Config) -> Iterator[Slip]:

@@ -37,6 +37,7 @@ from proxy.config.kinds import (
 from proxy.config.rule import Rule  # noqa: TC001 - pydantic reads the annotation
 from proxy.config.section import Section, shorthand
 from proxy.config.stores import Redis, Revocations
+from proxy.config.tls import Tls  # noqa: TC001 - pydantic reads the annotation
 from proxy.config.upstream import Upstream
 
 
@@ -151,6 +152,7 @@ class Config(Section):
     cors: Flag = Field(
         default=False, description="Answer preflights, and let pages of allowed origins read answers."
     )
+    tls: Tls | None = Field(None, description="TLS for clients; plain HTTP where absent.")
     trusted_proxies: ListOf[Network] = Field((), description="Whose `X-Forwarded-*` is believed.")
     path_parameters: Literal["refuse", "allow"] = Field(
         "refuse", description="What happens to paths with `;`."

@@ -17,6 +17,7 @@ from proxy.config.kinds import (  # noqa: TC001 - pydantic reads the annotation
     UpstreamUrl,
 )
 from proxy.config.section import Section
+from proxy.config.tls import UpstreamTls  # noqa: TC001 - as above
 
 
 class Timeouts(Section):
@@ -45,6 +46,7 @@ class Upstream(Section):
         " connection could be made or it closed before a byte of the answer.",
     )
     timeouts: Timeouts = Field(default_factory=Timeouts, description="How long it may take.")
+    tls: UpstreamTls | None = Field(None, description="What its certificate is judged by, and ours.")
     headers: dict[HeaderName, Secret] = Field(
         default_factory=dict,
         description="The upstream's own credentials; they go only with a verified identity.",

@@ -10,6 +10,7 @@ from proxy.wire.forwarded import Forwarding
 from proxy.wire.headers import RequestLines, credential_lines, identity_lines, together
 from proxy.wire.listen import Wire
 from proxy.wire.sockets import close, passed, shared_out, unlike
+from proxy.wire.tls import TlsError, server_context, tls_files, unfit_files, upstream_context
 from proxy.wire.tunnel import UPGRADED
 
 __all__ = [
@@ -17,12 +18,17 @@ __all__ = [
     "Exchange",
     "Forwarding",
     "RequestLines",
+    "TlsError",
     "Wire",
     "close",
     "credential_lines",
     "identity_lines",
     "passed",
+    "server_context",
     "shared_out",
+    "tls_files",
     "together",
+    "unfit_files",
     "unlike",
+    "upstream_context",
 ]

@@ -9,11 +9,14 @@ from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, cast
 
+from msgspec.structs import replace
+
 from proxy.model import Closing, Peer, Reason, RequestHead
 from proxy.wire.exchange import Exchange
 from proxy.wire.framing import Chunked, Framing, Malformed, Sized, keeps_alive, request_framing
 from proxy.wire.headers import render_reply
 from proxy.wire.heads import Reread, read_request
+from proxy.wire.tls import thumbprint
 
 if TYPE_CHECKING:
     from proxy.wire.listen import Wire
@@ -95,7 +98,11 @@ class ClientConnection(asyncio.Protocol):
         """Serve what begins from now on as the configuration of `wire` says."""
         self._wire = wire
         name = self.transport.get_extra_info("peername")
-        self._peer = wire.forwarding.peer(name[0] if isinstance(name, tuple) else "")
+        peer = wire.forwarding.peer(name[0] if isinstance(name, tuple) else "")
+        secured = self.transport.get_extra_info("ssl_object")
+        if secured is not None and (certificate := secured.getpeercert(binary_form=True)):
+            peer = replace(peer, certificate=thumbprint(certificate))
+        self._peer = peer
         self._read = Reread(partial(read_request, peer=self._peer))
 
     def data_received(self, data: bytes) -> None:

@@ -211,6 +211,7 @@ class ResponseLines:
             rb"(?:https?:)?//%b(?=[/?#]|$)" % re.escape(upstream.authority.encode()), re.IGNORECASE
         )
         self._public = _origin(config.resource).encode() if config.resource else None
+        self._scheme = b"http://" if config.tls is None else b"https://"
 
     def head(
         self,
@@ -245,7 +246,7 @@ class ResponseLines:
     def _published(self, line: tuple[bytes, bytes], request: RequestHead) -> tuple[bytes, bytes]:
         """A location that names the upstream names this proxy instead: the other is nobody's to reach."""
         name, value = line
-        public = self._public or b"http://" + request.host
+        public = self._public or self._scheme + request.host
         return name, self._private.sub(lambda _: public, value, count=1) if self._private.match(
             value
         ) else value

@@ -10,15 +10,18 @@ from weakref import WeakSet
 
 from proxy.wire.client import ClientConnection
 from proxy.wire.deadlines import Wheel
+from proxy.wire.handshake import Handshakes
 from proxy.wire.headers import ResponseLines
 from proxy.wire.listener import Listener
 from proxy.wire.outbox import Outbox
 from proxy.wire.pool import Pool
 from proxy.wire.sockets import bound
+from proxy.wire.tls import server_context, upstream_context
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
+    from ssl import SSLContext
 
     from proxy.config import Config
     from proxy.model import Gatekeeper, Note
@@ -46,6 +49,7 @@ class Traffic:
         self.connections: set[ClientConnection] = set()
         self.exchanges: set[Exchange] = set()
         self.pools = WeakSet[Pool]()
+        self.handshakes = Handshakes(self)
         self.listener: Listener | None = None
         self.emptied = asyncio.Event()
         self.stored = 0
@@ -82,6 +86,7 @@ class Wire:
         self.longest_answer = config.limits.response_time
         self.most_stored = config.limits.mcp_buffer
         self.response_lines = ResponseLines(config)
+        self.tls: SSLContext | None = None if config.tls is None else server_context(config.tls)
         self.draining = False
         self.upstream = config.upstream
         self._most = config.limits.connections
@@ -96,6 +101,7 @@ class Wire:
         self.pool: Pool
         if before is not None and before.upstream == config.upstream:
             self.pool = before.pool
+            self.pool.tls = upstream_context(config.upstream)
         else:
             self.pool = Pool(self.loop, config.upstream, self.wheel, self.outbox)
             traffic.pools.add(self.pool)
@@ -109,7 +115,8 @@ class Wire:
         if sockets is None:
             sockets = await asyncio.to_thread(bound, self._address)
         traffic = self.traffic
-        traffic.listener = Listener(self.loop, sockets, traffic.accepted)
+        greeting = None if self.tls is None else traffic.handshakes.begin
+        traffic.listener = Listener(self.loop, sockets, traffic.accepted, greeting)
         await traffic.listener.open()
 
     def take_over(self) -> None:
@@ -141,13 +148,25 @@ class Wire:
     def stored(self, size: int) -> None:
         self.traffic.stored = size
 
+    @property
+    def has_room(self) -> bool:
+        """Whether there may be another connection."""
+        traffic = self.traffic
+        return len(traffic.connections) + len(traffic.handshakes) < self._most
+
     def admit(self, connection: ClientConnection) -> bool:
         """Count `connection` in; False where there are too many already."""
         connections = self.traffic.connections
+        # Whoever comes from a handshake had a place already.
         if len(connections) >= self._most:
             return False
         connections.add(connection)
         return True
+
+    def secure(self, tls: SSLContext | None, upstream: SSLContext | None) -> None:
+        """Meet new clients, and the upstream on new connections, with these."""
+        self.tls = tls
+        self.pool.tls = upstream
 
     def dismiss(self, connection: ClientConnection) -> None:
         """`connection` has closed."""
@@ -170,6 +189,7 @@ class Wire:
         traffic = self.traffic
         if traffic.listener is not None:
             await traffic.listener.close()
+        await traffic.handshakes.settled(0 if self._hurried else min(grace, self.head_timeout))
         now = time.monotonic()
         for connection in tuple(traffic.connections):
             connection.drain(now)

@@ -16,6 +16,7 @@ import structlog
 
 from proxy.model import Reason
 from proxy.wire.circuit import Circuit
+from proxy.wire.tls import upstream_context
 from proxy.wire.upstream import UpstreamConnection
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ class Pool:
         self.outbox = outbox
         self._loop = loop
         self._upstream = upstream
-        self._tls = ssl.create_default_context() if upstream.scheme == "https" else None
+        self.tls = upstream_context(upstream)
+        """What the upstream is met with on new connections."""
         self._idle: list[UpstreamConnection] = []
         # In the order in which they came, each with the timer that ends its patience.
         self._waiting: dict[Exchange, asyncio.TimerHandle] = {}
@@ -151,6 +153,8 @@ class Pool:
         try:
             async with asyncio.timeout(self._upstream.timeouts.connect):
                 connection = await self._connect()
+        except ssl.SSLCertVerificationError as error:
+            problem = error.verify_message
         except OSError as error:  # refused, unknown host, TLS, or a TimeoutError
             problem = type(error).__name__
         except Exception as error:  # noqa: BLE001 - a slot that leaked here would never come back
@@ -198,8 +202,11 @@ class Pool:
         if upstream.scheme == "unix":
             _, connection = await self._loop.create_unix_connection(self._made, upstream.path)
         else:
+            tls, name = self.tls, None
+            if tls is not None:
+                name = upstream.host if upstream.tls is None else upstream.tls.server_name or upstream.host
             _, connection = await self._loop.create_connection(
-                self._made, upstream.host, upstream.port, ssl=self._tls
+                self._made, upstream.host, upstream.port, ssl=tls, server_hostname=name
             )
         return connection
 

@@ -21,6 +21,7 @@ from proxy.config import Config, ConfigError
 from proxy.gatehouse import StartError
 from proxy.open_files import allow_files
 from proxy.server import Server
+from proxy.wire import TlsError
 from proxy.workers.channel import Channel
 from proxy.workers.messages import (
     Abandon,
@@ -113,7 +114,7 @@ class Worker:
         server = Server(config, self._sockets, made=begin.made, used=used, worker=begin.worker)
         try:
             await server.start()
-        except (KeySetError, RevocationError, StartError) as error:
+        except (KeySetError, RevocationError, StartError, TlsError) as error:
             return Failed(str(error), _WRONG_INPUT)
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""

@@ -22,6 +22,8 @@ LEVELS = [
     ("Config", "", "top"),
     ("Upstream", "upstream.", "upstream"),
     ("Timeouts", "upstream.timeouts.", "upstream"),
+    ("UpstreamTls", "upstream.tls.", "upstream"),
+    ("Tls", "tls.", "tls"),
     ("Issuer", "issuers[].", "issuer"),
     ("Introspection", "issuers[].introspection.", "issuer"),
     ("Dpop", "issuers[].dpop.", "issuer"),

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, cast
 from tests.support.messages import Message, read_response
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncIterator, Callable
 
 DEADLINE = 10.0
@@ -173,13 +174,13 @@ class Client(Endpoint):
 
 
 @contextlib.asynccontextmanager
-async def connect(address: Address) -> AsyncIterator[Client]:
-    """A client connected to `address`, closed at the end."""
+async def connect(address: Address, tls: ssl.SSLContext | None = None) -> AsyncIterator[Client]:
+    """A client connected to `address`, closed at the end; with `tls` it speaks that."""
     loop = asyncio.get_running_loop()
     if isinstance(address, str):
         _, client = await loop.create_unix_connection(Client, address)
     else:
-        _, client = await loop.create_connection(Client, *address)
+        _, client = await loop.create_connection(Client, *address, ssl=tls)
     try:
         yield client
     finally:
