@@ -195,7 +195,7 @@ def _named(expected: Expected, claims: Mapping[str, Any], key_id: str | None) ->
     grants = expected.grants
     granted = scopes if grants is None else tuple(scope for scope in scopes if grants.fullmatch(scope))
     url = _first_plain(claims, names.audit_url, _MAX_URL)
-    bound = _bound(claims) or {}
+    bound = {} if _binding_refused(expected, claims) else _bound(claims) or {}
     identity = Identity(
         id=agent,
         issuer=expected.issuer,
@@ -209,7 +209,7 @@ def _named(expected: Expected, claims: Mapping[str, Any], key_id: str | None) ->
         token_id=_plain(claims.get("jti"), _MAX_ID),
         key_id=key_id,
         issued_at=_date(claims.get("iat")),
-        bound_to=bound.get("jkt") if expected.binds else None,
+        bound_to=bound.get("jkt"),
         certificate=bound.get("x5t#S256"),
     )
     kept = frozenset(granted)
