@@ -98,7 +98,7 @@ class Gate:
         self._credentials = credential_lines(config.upstream.headers)
         self._openings = Openings(forwarding)
         self._mode = Mode(config)
-        self._messages = Messages(config, self._mode)
+        self._messages = Messages(config, self._mode, log.session_opened)
 
     def judge(self, head: RequestHead, now: float) -> Judgement:
         """Decide one request; `now` is Unix seconds."""
@@ -271,7 +271,7 @@ class Gate:
         Revocation, a key that goes and an expiry take it out of the cache; so, rarely, may others' tokens.
         """
         now = yield Time()
-        if self._verifier.cached(credential.digest, now) is not None:
+        if self._verifier.holds(credential.digest, now):
             return None
         verified = yield from self._verifier.verify(credential.token, now)
         return verified if isinstance(verified, Deny) else None

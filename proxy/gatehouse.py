@@ -7,12 +7,14 @@ one takes over.
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 from pydantic import SecretStr
 
+from proxy.admin import Probe
 from proxy.authn import (
     Assertions,
     Introspectors,
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
     from redis.asyncio import Redis
 
+    from proxy.admin import Snapshot
     from proxy.audit import AccessLog
     from proxy.authn import KeySources, Replay, Revocations, RevocationSource
     from proxy.config import Config
@@ -86,6 +89,11 @@ class Gatehouse:
         """Called when more, or less, is revoked: what is under way is not this class's to end."""
         self.config = config
         self._before = before
+        self._asked = frozenset(
+            issuer.issuer
+            for issuer in config.issuers
+            if issuer.introspection is not None and issuer.introspection.mode == "opaque"
+        )
         self.sources: KeySources = key_sources(
             config.issuers, clock, cache=config.jwks_cache, before=None if before is None else before.sources
         )
@@ -101,11 +109,15 @@ class Gatehouse:
             self.source = before.source
         else:
             self.source = revocation_source(config.revocations)
+            if before is not None:
+                self.source.failures = before.source.failures
         self.redis: Redis | None
+        self.probe: Probe | None
         if before is not None and before.config.redis == config.redis:
-            self.redis = before.redis
+            self.redis, self.probe = before.redis, before.probe
         else:
             self.redis = None if config.redis is None else _redis(config.redis.url.get_secret_value())
+            self.probe = None if self.redis is None else Probe(self.redis.ping)
         self.used: Replay = before.used if before is not None else used or UsedProofs()
         self.rates: OwnRates = before.rates if before is not None else OwnRates()
         redis, resource = self.redis, config.resource
@@ -164,7 +176,18 @@ class Gatehouse:
         if besides is None or self.source is not besides.source:
             await self.source.close()
         if self.redis is not None and (besides is None or self.redis is not besides.redis):
+            if self.probe is not None:
+                await self.probe.close()
             await self.redis.aclose()
+
+    def show(self, snapshot: Snapshot, now: float) -> None:
+        """Fill in what is this class's to tell, at `now` (Unix seconds)."""
+        snapshot.keys = self.sources.state(now, self._asked)
+        snapshot.tokens = self.verifier.state()
+        if self.config.revocations is not None:
+            snapshot.revocations = self.source.state(asyncio.get_running_loop().time())
+        if self.probe is not None:
+            snapshot.redis = self.probe.look()
 
     @property
     def revocations(self) -> Revocations:

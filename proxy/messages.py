@@ -34,7 +34,7 @@ from proxy.model import Arrived, Body, Call, Deny, Reason
 from proxy.openings import trace_of
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
     from typing import Any
 
     from proxy.authz import Admitted, Operations, Route
@@ -129,10 +129,14 @@ _NO_SESSION = Session()
 
 
 class Messages:
-    """Judges what requests ask of the MCP servers behind a configuration's rules."""
+    """Judges what requests ask of the MCP servers behind a configuration's rules.
 
-    def __init__(self, config: Config, mode: Mode) -> None:
+    `session_opened` is called for each session that an answer gives out.
+    """
+
+    def __init__(self, config: Config, mode: Mode, session_opened: Callable[[], None]) -> None:
         self._mode = mode
+        self._session_opened = session_opened
         self._limit = config.limits.mcp_body
         self._logged = frozenset(config.log.arguments)
         keys = [key.get_secret_value() for key in config.session_key] or [secrets.token_urlsafe(32)]
@@ -140,7 +144,7 @@ class Messages:
         self._seals = seals
         own = Endpoints(_own_origins(config))
         self._answering = {
-            speaks_sse: Answering(seals, self._limit, own if speaks_sse else None)
+            speaks_sse: Answering(seals, self._limit, own if speaks_sse else None, session_opened)
             for speaks_sse in (True, False)
         }
         self._readers: dict[Operations, Reader] = {}
@@ -292,7 +296,7 @@ class Messages:
         usable, opened, speaks_sse = None, None, False
         if operations is not None:
             speaks_sse = route.transport != "streamable"
-            opened = partial(_note_session, opening) if heard.opens else None
+            opened = partial(self._note_session, opening) if heard.opens else None
             if operations.filters and not self._mode.observes:
                 usable = operations.usable
                 lines, dropping = lines + _PLAIN, _PARTS
@@ -326,6 +330,12 @@ class Messages:
             heard.listens or head.method == "GET",
             heard.waited,
         )
+
+    def _note_session(self, opening: Opening, session: str) -> None:
+        """Count the session that an answer opens, and note it in the line of its request."""
+        self._session_opened()
+        if isinstance(opening.mcp, Call):
+            opening.mcp = replace(opening.mcp, session=session)
 
     def _calls(self, read: Reading, session: Session, protocol: str | None) -> Call | tuple[Call, ...]:
         if not read.batch and len(read.messages[0].operations) == 1:
@@ -413,9 +423,3 @@ def _own_origins(config: Config) -> list[str]:
         public = config.resource.split("/")[2]
         origins += [f"http://{public}", f"https://{public}"]
     return origins
-
-
-def _note_session(opening: Opening, session: str) -> None:
-    """Note the session that an answer opens, in the line of the request that asked for it."""
-    if isinstance(opening.mcp, Call):
-        opening.mcp = replace(opening.mcp, session=session)

@@ -57,7 +57,8 @@ class Reloader:
     """Reads the configuration anew when it is asked to, or sees its files change; one reading at a time.
 
     `files` are those that it was made of. `apply` lets a configuration take effect; it raises ConfigError
-    where that cannot be, with nothing changed. `current` gives the one that is in effect.
+    where that cannot be, with nothing changed. `current` gives the one that is in effect. `ended` is told of
+    each reading whether that came of it.
     """
 
     def __init__(
@@ -67,11 +68,13 @@ class Reloader:
         files: Iterable[Path],
         current: Callable[[], Config],
         apply: Callable[[Config], Awaitable[None]],
+        ended: Callable[[bool], None],
     ) -> None:
         self._path = path
         self._environ = environ
         self._current = current
         self._apply = apply
+        self._ended = ended
         self._asked = asyncio.Event()
         self._files = Files(files)
 
@@ -93,6 +96,7 @@ class Reloader:
 
     async def _reload(self) -> None:
         seen: set[Path] = set()
+        succeeded = False
         try:
             # The marks come first: what changes while it is read is seen at the next look.
             await asyncio.to_thread(self._files.mark)
@@ -105,7 +109,9 @@ class Reloader:
         except Exception as error:  # noqa: BLE001 - whatever it was, the old one stays and can be replaced later
             _operations.error("reload_failed", error=type(error).__name__)
         else:
+            succeeded = True
             _operations.info("reloaded", rules=len(config.rules), issuers=len(config.issuers))
+        self._ended(succeeded)
         await asyncio.to_thread(self._files.follow, seen)
 
     def _read(self, seen: set[Path]) -> Config:

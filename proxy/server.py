@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from proxy.audit import AccessLog
+from proxy.admin import Admin, Contact, Probe, Reloads, Snapshot, process_usage
+from proxy.audit import AccessLog, Metrics
 from proxy.authn import KeySetError, RevocationError
 from proxy.config import ConfigError, Fault, fixed
 from proxy.files import Files
@@ -21,11 +22,12 @@ from proxy.open_files import allow_files
 from proxy.wire import Forwarding, TlsError, Wire, server_context, tls_files, upstream_context
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from ssl import SSLContext
 
     from proxy.authn import Replay, Revocations
     from proxy.config import Address, Config
-    from proxy.wire import Exchange
+    from proxy.wire import Exchange, Pool
 
 # So often it is seen whether what an earlier configuration has begun to judge is decided.
 _LOOK = 0.1
@@ -39,7 +41,8 @@ class Server:
     """One proxy: `start`, then `address` is served until `close`.
 
     It listens on `sockets`, or binds what the configuration names. `made` and `used` are what several workers
-    share, `worker` is this one's number among them.
+    share, `worker` is this one's number among them. `alone` says that there are no others: then the admin
+    listener is its own.
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class Server:
         made: Made | None = None,
         used: Replay | None = None,
         worker: int = 0,
+        alone: bool = True,
     ) -> None:
         self.draining = False
         """It has been told to stop: what is in progress is finished, and nobody should come."""
@@ -58,6 +62,10 @@ class Server:
         self._made = made or Made.now()
         self._used = used
         self._worker = worker
+        self._alone = alone
+        self._metrics = None if config.admin is None else Metrics()
+        self._probe: Probe | None = None
+        self._admin: Admin | None = None
         # The one place that reads the wall clock: everything else is handed `now`.
         self._clock = time.time  # noqa: TID251 - this is the shell
         self._gatehouse: Gatehouse | None = None
@@ -65,6 +73,7 @@ class Server:
         self._next: tuple[Config, Gatehouse, Wire] | None = None
         self._retiring: set[asyncio.Task[None]] = set()
         self._renewing: asyncio.Task[None] | None = None
+        self._reloads = Reloads(last_succeeded_at=self._clock()) if alone else None
 
     async def start(self) -> None:
         """Open the log, read the key sets, then accept.
@@ -73,7 +82,7 @@ class Server:
             OSError: the log cannot be opened, or the address cannot be bound.
             KeySetError, RevocationError, StartError, TlsError: the configuration asks for what cannot be had.
         """
-        self._log = AccessLog(self._config.log, self._worker)
+        self._log = AccessLog(self._config.log, self._worker, metrics=self._metrics)
         try:
             await self._start(self._config)
         except BaseException:
@@ -89,18 +98,29 @@ class Server:
         self._gatehouse.watcher = self._end_revoked
         await self._gatehouse.start()
         self._wire = Wire(config, self._gatehouse.gate, forwarding, self._clock)
+        self._probe = self._upstream_probe(self._wire.pool)
+        if config.admin is not None and self._alone:
+            self._admin = await administered(config.admin, self._told, lambda: self._config)
         try:
             await self._wire.listen(self._sockets)
         except OSError as error:
-            raise unbound(config.listen, error) from None
+            raise unbound("listen", config.listen, error) from None
         self._log.start(self._wire.loop)
         self._renewing = asyncio.create_task(self._renew())
+
+    def _upstream_probe(self, pool: Pool) -> Probe:
+        return Probe(pool.probe, lambda now: Contact.at(now, pool.reached_at, pool.missed_at))
 
     @property
     def address(self) -> tuple[str, int] | str:
         """Where it listens: host and port, or the path of a unix socket."""
         assert self._wire is not None  # noqa: S101 - there is no address before `start`
         return self._wire.address
+
+    @property
+    def admin_address(self) -> tuple[str, int] | str | None:
+        """Where the admin listener is; None where it has none."""
+        return None if self._admin is None else self._admin.address
 
     @property
     def config(self) -> Config:
@@ -157,19 +177,25 @@ class Server:
         """Let what was prepared take effect."""
         if self._next is None or self._gatehouse is None or self._wire is None:
             return
-        before, wire = self._gatehouse, self._wire
+        before, wire, probe = self._gatehouse, self._wire, self._probe
         self._config, self._gatehouse, self._wire = self._next
         self._next = None
         _warn(self._config)
         self._log.configure(self._config.log)
         self._gatehouse.take_over()
         self._wire.take_over()
-        task = asyncio.create_task(self._retire(before, wire, self._gatehouse))
+        if self._wire.pool is wire.pool:
+            probe = None
+        else:
+            self._probe = self._upstream_probe(self._wire.pool)
+        task = asyncio.create_task(self._retire(before, wire, self._gatehouse, probe))
         self._retiring.add(task)
         task.add_done_callback(self._retiring.discard)
 
-    async def _retire(self, gatehouse: Gatehouse, wire: Wire, after: Gatehouse) -> None:
+    async def _retire(self, gatehouse: Gatehouse, wire: Wire, after: Gatehouse, probe: Probe | None) -> None:
         """Close what only an earlier configuration needs, once nobody is judged under it."""
+        if probe is not None:
+            await probe.close()
         while wire.is_judging:  # noqa: ASYNC110 - to be told would cost every request something
             await asyncio.sleep(_LOOK)
         await gatehouse.close(besides=after)
@@ -194,6 +220,32 @@ class Server:
                     self._wire.secure(*contexts)
                     _operations.info("certificate_renewed")
 
+    def reloaded(self, succeeded: bool) -> None:  # noqa: FBT001 - as `Reloader` tells it
+        """Count a configuration that was read anew."""
+        if self._reloads is not None:
+            self._reloads.count(self._clock(), succeeded=succeeded)
+
+    def snapshot(self) -> Snapshot:
+        """Return how it fares; what is old news of the upstream and of Redis is renewed in the background."""
+        if self._gatehouse is None or self._wire is None or self._probe is None:
+            return Snapshot(draining=self.draining)
+        snapshot = Snapshot(
+            wire=self._wire.state(),
+            upstream=self._probe.look(),
+            log=self._log.state(),
+            reloads=self._reloads,
+            draining=self.draining,
+            observing=self._config.mode == "observe",
+            process=process_usage(),
+        )
+        if self._metrics is not None:
+            snapshot.requests, snapshot.sessions = self._metrics.requests(), self._metrics.sessions
+        self._gatehouse.show(snapshot, self._clock())
+        return snapshot
+
+    async def _told(self) -> Snapshot:
+        return self.snapshot()
+
     def reopen_log(self) -> None:
         """Open the log file anew, by its name (after it was rotated away)."""
         if self._log is not None:
@@ -216,6 +268,10 @@ class Server:
         if self._wire is not None:
             await self._wire.close(Note.DRAINING, self._config.drain)
         await asyncio.gather(*self._retiring)
+        if self._admin is not None:
+            await self._admin.close()
+        if self._probe is not None:
+            await self._probe.close()
         if self._gatehouse is not None:
             await self._gatehouse.close()
         await asyncio.to_thread(self._log.close)
@@ -244,10 +300,26 @@ def _warn(config: Config) -> None:
         _operations.warning("observe_mode", problem="what rules refuse goes on to the upstream")
 
 
-def unbound(listen: Address, error: OSError) -> OSError:
-    """Say which address could not be bound, why, and what to do."""
-    named = listen.unix if listen.unix is not None else (listen.host or "", listen.port or 0)
-    return OSError(error.errno, f"listen {spelled(named)}: {_reason(error)}")
+async def administered(
+    address: Address, snapshot: Callable[[], Awaitable[Snapshot]], config: Callable[[], Config]
+) -> Admin:
+    """Start an admin listener; arguments as for `Admin`.
+
+    Raises:
+        OSError: the address cannot be bound.
+    """
+    admin = Admin(address, snapshot, config)
+    try:
+        await admin.start()
+    except OSError as error:
+        raise unbound("admin", address, error) from None
+    return admin
+
+
+def unbound(key: str, address: Address, error: OSError) -> OSError:
+    """Say which address could not be bound, why, and what to do; `key` is where it is configured."""
+    named = address.unix if address.unix is not None else (address.host or "", address.port or 0)
+    return OSError(error.errno, f"{key} {spelled(named)}: {_reason(error)}")
 
 
 def _reason(error: OSError) -> str:

@@ -423,13 +423,16 @@ async def test_keys_that_go_take_their_tokens_along_after_a_reload_that_failed(t
 
 
 class Told:
-    """Takes configurations; `said` is how many rules each had."""
+    """Takes configurations; `said` is how many rules each had, `ended` how each reading ended."""
 
     def __init__(self, folder: Path, **settings: Any) -> None:
         self.file = settings_file(folder, "http://127.0.0.1:9", **settings)
         self.said: list[int] = []
+        self.ended: list[bool] = []
         self.current = load(self.file, {})
-        self.reloader = Reloader(self.file, {}, [self.file], lambda: self.current, self.apply)
+        self.reloader = Reloader(
+            self.file, {}, [self.file], lambda: self.current, self.apply, self.ended.append
+        )
 
     async def apply(self, config: Any) -> None:
         self.current = config

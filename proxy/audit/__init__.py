@@ -1,12 +1,21 @@
 """The audit room: what happened, as lines that can be relied on.
 
 A finished request becomes one JSON line (`AccessLog`), the verified identity's members in it ready-made per
-token (`fragment`); what happens to the process itself goes to stderr (`configure_operations`). The room knows
-records, queues and outputs, and takes no decision.
+token (`fragment`), and is counted among those like it (`Metrics`); what happens to the process itself goes to
+stderr (`configure_operations`). The room knows records, queues and outputs, and takes no decision.
 """
 
-from proxy.audit.access import AccessLog
+from proxy.audit.access import AccessLog, LogState
 from proxy.audit.line import fragment
+from proxy.audit.metrics import BOUNDS, Metrics, Requests
 from proxy.audit.operations import configure_operations
 
-__all__ = ["AccessLog", "configure_operations", "fragment"]
+__all__ = [
+    "BOUNDS",
+    "AccessLog",
+    "LogState",
+    "Metrics",
+    "Requests",
+    "configure_operations",
+    "fragment",
+]

@@ -13,6 +13,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
+from msgspec import Struct
 
 from proxy.audit.line import Lines
 from proxy.audit.output import Output
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Mapping
 
+    from proxy.audit.metrics import Metrics
     from proxy.config import Log
     from proxy.model import Closing, Opening
 
@@ -36,6 +38,20 @@ _GRACE: Final = 5.0
 _operations = structlog.get_logger()
 
 
+class LogState(Struct, frozen=True):
+    """How the log fares: bytes that wait to be written, and lines that never will be, since the start.
+
+    `dropped` found no room; `suppressed` are refusals of anonymous callers beyond their share. `refuses` says
+    that nothing new is admitted while it is `full`.
+    """
+
+    queued: int = 0
+    full: bool = False
+    refuses: bool = False
+    dropped: int = 0
+    suppressed: int = 0
+
+
 class AccessLog:
     """One line per request, and one more per stream that starts.
 
@@ -45,10 +61,12 @@ class AccessLog:
     nothing while `full`, so such lines are no more than the requests in progress.
 
     `worker` is this process's number among those on one port, `bound` how many bytes of lines may wait to be
-    written. Raises OSError where the output cannot be opened.
+    written. `metrics` counts every request, whatever becomes of its line; None where nobody asks for counts.
+    Raises OSError where the output cannot be opened.
     """
 
-    def __init__(self, log: Log, worker: int = 0, bound: int = BOUND) -> None:
+    def __init__(self, log: Log, worker: int = 0, bound: int = BOUND, metrics: Metrics | None = None) -> None:
+        self._metrics = metrics
         self._lossless = log.refuse_when_full
         self._lines = Lines(worker)
         path = None if log.output == "stdout" else log.output
@@ -82,7 +100,19 @@ class AccessLog:
 
     def finished(self, opening: Opening, closing: Closing) -> None:
         """Write the access line of a request that has ended."""
+        if self._metrics is not None:
+            self._metrics.count(opening, closing)
         self._write(opening, closing)
+
+    def session_opened(self) -> None:
+        """Count a session that was given out."""
+        if self._metrics is not None:
+            self._metrics.sessions += 1
+
+    def state(self) -> LogState:
+        """Return how it fares now."""
+        sink = self._sink
+        return LogState(sink.queued, sink.full, self._lossless, self._dropped.total, self._suppressed.total)
 
     def reopen(self) -> None:
         """Open the file anew by its path, after it was rotated away."""
@@ -171,11 +201,14 @@ class _Tally:
     def __init__(self, event: str) -> None:
         self.event = event
         self.counts: dict[str, int] = {}
+        self.total = 0
+        """Of all, those that were told of included."""
         self.first = self.last = 0.0
 
     def add(self, opening: Opening) -> None:
         if not self.counts:
             self.first = opening.timestamp
         self.last = opening.timestamp
+        self.total += 1
         reason = opening.reason or opening.decision
         self.counts[reason] = self.counts.get(reason, 0) + 1

@@ -48,6 +48,11 @@ class Sink:
         self._writer = threading.Thread(target=self._run, name="audit", daemon=True)
 
     @property
+    def queued(self) -> int:
+        """Bytes of lines that are not written yet."""
+        return self._taken - self._gone
+
+    @property
     def full(self) -> bool:
         """Whether the output is so far behind that nothing new should be admitted."""
         return self._taken - self._gone >= self._bound // 2

@@ -21,6 +21,7 @@ from proxy.authn.revocation_file import unreadable
 from proxy.authn.revocation_source import RevocationError, RevocationSource
 from proxy.authn.revocation_sources import revocation_source, revoke
 from proxy.authn.sources import KeySources, key_sources, unusable
+from proxy.authn.state import KeysState, RevocationsState, TokensState
 from proxy.authn.tokens import Verifier
 
 __all__ = [
@@ -30,13 +31,16 @@ __all__ = [
     "Introspectors",
     "KeySetError",
     "KeySources",
+    "KeysState",
     "Proofs",
     "Replay",
     "Revocation",
     "RevocationError",
     "RevocationSource",
     "Revocations",
+    "RevocationsState",
     "SharedProofs",
+    "TokensState",
     "UsedProofs",
     "Verifier",
     "assertion_key",

@@ -19,6 +19,7 @@ import structlog
 
 from proxy.authn.keyset import KeySet, KeySetError
 from proxy.authn.negative import NegativeCache
+from proxy.authn.state import Attempts, KeysState
 from proxy.model import Deny, Reason
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class KeySource:
 
     `look`, in seconds, is how often local keys are read. What is wrong with these at start is for a person to
     mend, not for time; and reading them needs no cooldown. None: the keys are on the network. `patience` is
-    seconds for one attempt. `cache` keeps fetched keys.
+    seconds for one attempt. `cache` keeps fetched keys. `attempts` is what an earlier source has counted.
     """
 
     def __init__(
@@ -49,7 +50,10 @@ class KeySource:
         clock: Callable[[], float],
         patience: float,
         cache: JwksCache | None = None,
+        attempts: Attempts | None = None,
     ) -> None:
+        self.attempts = attempts or Attempts()
+        """How often the issuer's keys were read, whatever else of this source is new."""
         self.usable_until = -math.inf
         """The moment (Unix seconds) from which the keys are too old to trust."""
         self.watcher: Callable[[KeySet], None] | None = None
@@ -86,6 +90,20 @@ class KeySource:
             return found
         return self._unavailable(
             "no key fits the token, and its issuer has not been asked since it came", now
+        )
+
+    def state(self, now: float, *, asks: bool) -> KeysState:
+        """Return how its keys fare at `now` (Unix seconds); `asks` as in `KeysState`."""
+        known = self.usable_until > -math.inf
+        return KeysState(
+            self._issuer,
+            len(self._keys.keys),
+            now < self.usable_until,
+            self._failures > 0,
+            max(0.0, now - (self.usable_until - self._times.max_stale)) if known else None,
+            self.attempts.succeeded,
+            self.attempts.failed,
+            asks,
         )
 
     def may_ask(self, now: float) -> bool:
@@ -164,6 +182,7 @@ class KeySource:
 
     def _failed(self, error: Exception) -> None:
         self._failures += 1
+        self.attempts.failed += 1
         told = _problem(error), self._clock() < self.usable_until
         if told != self._told:
             _log.warning("keys_not_refreshed", issuer=self._issuer, problem=told[0], usable=told[1])
@@ -174,6 +193,7 @@ class KeySource:
         if self._told is not None:
             _log.info("keys_refreshed", issuer=self._issuer)
         self._failures, self._told, self._max_age = 0, None, fetched.max_age
+        self.attempts.succeeded += 1
         removed = self._keys.keys - fetched.keys.keys
         self._negative.succeed(
             fetch,

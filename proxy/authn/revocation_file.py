@@ -56,8 +56,10 @@ class FileSource(RevocationSource):
         Raises:
             RevocationError: it cannot be read, or is no list of revocations.
         """
+        now = asyncio.get_running_loop().time()
         self._seen = self._read = await asyncio.to_thread(_stamp, self._path)
         self._listed = await asyncio.to_thread(_revocations, self._path)
+        self._confirmed(now)
         self._adopt(self._listed)
         self._watching = asyncio.create_task(self._watch())
 
@@ -80,6 +82,8 @@ class FileSource(RevocationSource):
         stamp = await asyncio.to_thread(_stamp, self._path)
         before, self._seen = self._seen, stamp
         if stamp == self._read:
+            if self._problem is None:
+                self._confirmed(now)
             if now - self._listed_at >= self._rest:
                 self._adopt(self._listed)
             return
@@ -95,7 +99,7 @@ class FileSource(RevocationSource):
                 self._read = stamp
                 self._failed(str(error))
             return
-        self._mended()
+        self._confirmed(now)
         if at_rest:
             self._read = stamp
         self._listed, self._listed_at = listed, now

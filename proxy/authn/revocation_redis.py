@@ -115,7 +115,7 @@ class RedisSource(RevocationSource):
 
     async def _read(self, redis: Redis, *, resumed: bool) -> None:
         fields = await _fields(redis)
-        self._mended()
+        self._confirmed(asyncio.get_running_loop().time())
         if fields == self._fields and self.ready and not resumed:
             return
         # Off the loop: thousands of entries take a while.

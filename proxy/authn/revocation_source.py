@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from proxy.authn.revocation import NOTHING
+from proxy.authn.state import RevocationsState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +38,13 @@ class RevocationSource:
         self.watcher: Callable[[Revocations], None] | None = None
         """Called with the new state, on the event loop, whenever it has changed."""
         self._problem: str | None = None
+        self._seen_at: float | None = None
+
+    def state(self, now: float) -> RevocationsState:
+        """Return how it fares at `now` (the event loop's seconds)."""
+        age = None if self._seen_at is None else max(0.0, now - self._seen_at)
+        failing = self._problem is not None
+        return RevocationsState(len(self.current.moments), self.ready, failing, age, self.failures)
 
     async def start(self) -> None:
         """Read, and follow what changes from now on.
@@ -64,7 +72,9 @@ class RevocationSource:
             self._problem = problem
             _log.warning("revocations_not_read", problem=problem, kept=len(self.current.moments))
 
-    def _mended(self) -> None:
+    def _confirmed(self, now: float) -> None:
+        """Note that at `now` (the event loop's seconds) the source was read, or seen to be as it was."""
+        self._seen_at = now
         if self._problem is not None:
             self._problem = None
             _log.info("revocations_read_again", failures=self.failures)

@@ -17,10 +17,11 @@ from proxy.authn.keyset import KeySetError, key_set
 from proxy.config import JwksFile, JwksInline, JwksUrl
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Container, Iterable
     from pathlib import Path
     from typing import Any
 
+    from proxy.authn.state import KeysState
     from proxy.config import Issuer
 
 # A file is read so often, in seconds: no token is needed for a change of it to be seen.
@@ -50,6 +51,13 @@ class KeySources:
         """Return what was made from the same settings; None where that would be another source."""
         kept = self.kept.get(issuer.issuer)
         return kept if kept is not None and kept.settings == _settings(issuer, cache) else None
+
+    def state(self, now: float, asked: Container[str]) -> list[KeysState]:
+        """Return how each issuer's keys fare at `now` (Unix seconds).
+
+        The issuers in `asked` are asked about tokens that need none of their keys.
+        """
+        return [one.source.state(now, asks=issuer in asked) for issuer, one in self.kept.items()]
 
     async def start(self) -> None:
         """Read local and kept keys, and begin to fetch the others: a token that comes first waits for them.
@@ -96,7 +104,9 @@ def key_sources(
             sources[issuer.issuer] = kept
             continue
         web = None
-        make = partial(KeySource, issuer, clock=clock, patience=patience)
+        earlier = None if before is None else before.kept.get(issuer.issuer)
+        attempts = None if earlier is None else earlier.source.attempts
+        make = partial(KeySource, issuer, clock=clock, patience=patience, attempts=attempts)
         match issuer.jwks:
             case JwksInline(keys=document):
                 source = make(partial(_inline, issuer.issuer, document), look=issuer.keys.refresh)

@@ -21,6 +21,7 @@ from proxy.authn.credential import digest_of
 from proxy.authn.introspection import is_opaque
 from proxy.authn.jose import ALGORITHMS, verify
 from proxy.authn.revocation_source import RevocationSource
+from proxy.authn.state import Looked, TokensState
 from proxy.model import Caller, Deny, Reason, Time, Wait
 
 if TYPE_CHECKING:
@@ -101,6 +102,7 @@ class Verifier:
         self._revocations = revocations or RevocationSource()
         self._opaque = None if introspectors is None else introspectors.for_opaque
         self._cache: LRUCache[bytes, _Entry] = LRUCache(cache_size)
+        self._looked: Looked = Looked() if before is None else before._looked  # noqa: SLF001 - its own class
         self._trusted = {
             issuer.issuer: _Trusted(
                 Expected.of(issuer, certificates=certificates),
@@ -138,8 +140,22 @@ class Verifier:
         try:
             entry = self._cache[digest]
         except KeyError:
+            self._looked.misses += 1
             return None
-        return entry.caller if now < entry.until else None
+        if now >= entry.until:
+            self._looked.misses += 1
+            return None
+        self._looked.hits += 1
+        return entry.caller
+
+    def holds(self, digest: bytes, now: float) -> bool:
+        """Say whether a token that was just verified still holds; counts as no look-up."""
+        entry = self._cache.get(digest)
+        return entry is not None and now < entry.until
+
+    def state(self) -> TokensState:
+        """Return how the cache fares."""
+        return TokensState(len(self._cache), self._looked.hits, self._looked.misses)
 
     def verify(self, token: bytes, now: float) -> Generator[Wait | Time, Any, Caller | Deny]:
         """Verify a token at `now` (Unix seconds); yields only to ask its issuer, and the time afterwards."""

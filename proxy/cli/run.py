@@ -65,7 +65,7 @@ def _sockets(config: Config, workers: int) -> list[list[socket.socket]]:
             raise StartError(f"a socket that was passed in listens at {other}; let `listen` say so")
         return [given] * workers if given else shared_out(config.listen, workers)
     except OSError as error:
-        raise unbound(config.listen, error) from None
+        raise unbound("listen", config.listen, error) from None
 
 
 async def _serve(config: Config, path: Path | None, files: set[Path]) -> None:
@@ -84,16 +84,17 @@ async def _serve(config: Config, path: Path | None, files: set[Path]) -> None:
         proxy.reopen_log()
         reloader.ask()
 
-    reloader = Reloader(path, os.environ, files, lambda: proxy.config, proxy.reload)
+    reloader = Reloader(path, os.environ, files, lambda: proxy.config, proxy.reload, proxy.reloaded)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told_to_stop)
     loop.add_signal_handler(signal.SIGHUP, told_to_reload)
     await proxy.start()
-    upstream = config.upstream.url
-    if workers == 1:
-        _operations.info("listening", address=spelled(proxy.address), upstream=upstream)
-    else:
-        _operations.info("listening", address=spelled(proxy.address), upstream=upstream, workers=workers)
+    told: dict[str, object] = {"address": spelled(proxy.address), "upstream": config.upstream.url}
+    if proxy.admin_address is not None:
+        told["admin"] = spelled(proxy.admin_address)
+    if workers > 1:
+        told["workers"] = workers
+    _operations.info("listening", **told)
     reloading = asyncio.create_task(reloader.run())
     await stop.wait()
     reloading.cancel()

@@ -27,7 +27,8 @@ def warnings(config: Config) -> tuple[Fault, ...]:
 
 def unwise(config: Config) -> tuple[Fault, ...]:
     """Return what is legal, and better done otherwise."""
-    return _told((*_mode(config), *_listen(config), *_issuers(config), *_rules(config), *_sessions(config)))
+    found = (_mode, _listen, _admin, _issuers, _rules, _sessions)
+    return _told([slip for one in found for slip in one(config)])
 
 
 def _told(slips: Iterable[Slip]) -> tuple[Fault, ...]:
@@ -47,6 +48,12 @@ def _listen(config: Config) -> Iterator[Slip]:
     if not config.listen.is_loopback and config.tls is None and not config.trusted_proxies:
         problem = "beyond loopback without tls: whoever is on the way can read tokens"
         yield Slip(("listen",), problem, "set tls, or trusted_proxies where one of them ends TLS")
+
+
+def _admin(config: Config) -> Iterator[Slip]:
+    if config.admin is not None and not config.admin.is_loopback:
+        problem = "beyond loopback: whoever reaches it reads the metrics and the configuration"
+        yield Slip(("admin",), problem, "keep others away from it, or listen on 127.0.0.1")
 
 
 def _issuers(config: Config) -> Iterator[Slip]:

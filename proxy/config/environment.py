@@ -26,6 +26,7 @@ VARIABLES: dict[str, Location] = {
     "KEYSTILE_SCOPES": ("rules", 0, "scopes"),
     "KEYSTILE_LISTEN": ("listen",),
     "KEYSTILE_HOSTS": ("hosts",),
+    "KEYSTILE_ADMIN": ("admin",),
 }
 _REQUIRED = ("KEYSTILE_UPSTREAM", "KEYSTILE_JWKS_URI", "KEYSTILE_JWT_ISSUER", "KEYSTILE_JWT_AUDIENCE")
 
@@ -67,6 +68,8 @@ def _tree(environ: Mapping[str, str]) -> dict[str, object]:
         top["resource"] = audience
     if listen := environ.get("KEYSTILE_LISTEN"):
         top["listen"] = listen
+    if admin := environ.get("KEYSTILE_ADMIN"):
+        top["admin"] = None if admin == "null" else admin
     if hosts := environ.get("KEYSTILE_HOSTS"):
         top["hosts"] = [host.strip() for host in hosts.split(",")]
     return top

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from proxy.config.faults import Location
     from proxy.config.issuer import Issuer
-    from proxy.config.schema import Config
+    from proxy.config.schema import Address, Config
+    from proxy.config.upstream import Upstream
 
 _EVERYWHERE = ("0.0.0.0", "::")
 _HTTPS = "write https:// (http is for loopback hosts, or with allow_insecure: true)"
@@ -85,6 +86,7 @@ def slips(config: Config) -> Iterator[Slip]:
     """Find everything that is wrong with a configuration of the right shape."""
     yield from _resource(config)
     yield from _exposure(config)
+    yield from _admin(config)
     yield from _upstream(config)
     yield from _upstream_tls(config)
     yield from _buffer(config)
@@ -125,15 +127,34 @@ def _upstream_tls(config: Config) -> Iterator[Slip]:
             yield Slip(("upstream", "tls", here), f"without {there}", "name both, or neither")
 
 
-def _upstream(config: Config) -> Iterator[Slip]:
-    listen, upstream = config.listen, config.upstream
-    if listen.unix is not None:
-        itself = upstream.scheme == "unix" and upstream.path == listen.unix
+def _admin(config: Config) -> Iterator[Slip]:
+    listen, admin = config.listen, config.admin
+    if admin is None:
+        return
+    if admin.unix is not None:
+        shared = admin.unix == listen.unix
     else:
-        here = listen.is_loopback or listen.host in _EVERYWHERE
-        alike = listen.host == upstream.host or (here and addresses.is_loopback(upstream.host))
-        itself = alike and listen.port == upstream.port
-    if itself:
+        one_for_all = {listen.host, admin.host}.intersection(_EVERYWHERE)
+        alike = listen.host == admin.host or one_for_all or (listen.is_loopback and admin.is_loopback)
+        shared = listen.unix is None and bool(admin.port) and listen.port == admin.port and bool(alike)
+    if shared:
+        yield Slip(("admin",), "the clients' own address", "choose another port, or null for none")
+    if _leads_to(config.upstream, admin):
+        yield Slip(("upstream",), "the admin listener, which is not for clients", "mend one of them")
+
+
+def _leads_to(upstream: Upstream, address: Address) -> bool:
+    """Say whether the upstream is what listens at an address."""
+    if address.unix is not None:
+        return upstream.scheme == "unix" and upstream.path == address.unix
+    here = address.is_loopback or address.host in _EVERYWHERE
+    alike = address.host == upstream.host or (here and addresses.is_loopback(upstream.host))
+    return alike and address.port == upstream.port
+
+
+def _upstream(config: Config) -> Iterator[Slip]:
+    upstream = config.upstream
+    if _leads_to(upstream, config.listen):
         yield Slip(
             ("upstream",), "this proxy itself: every request would go round in a circle", "mend one of them"
         )

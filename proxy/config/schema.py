@@ -72,6 +72,13 @@ Listen = Annotated[
 ]
 
 
+Admin = Annotated[
+    Address | None,
+    PlainValidator(lambda value: None if value is None else _listen(value)),
+    WithJsonSchema({"title": "host:port, unix:/path or null", "type": ["string", "null"]}),
+]
+
+
 class Assertion(Section):
     """A short-lived JWT for the upstream, in `X-Agent-Assertion`: who calls, signed by this proxy."""
 
@@ -130,7 +137,11 @@ class Config(Section):
         validate_default=True,
         description="Where clients connect; port 0 lets the system choose.",
     )
-    admin: None = Field(None, description="The admin listener: null until it exists.")
+    admin: Admin = Field(
+        "127.0.0.1:9901",
+        validate_default=True,
+        description="Where health, metrics and the configuration are shown; `null` switches it off.",
+    )
     mode: Literal["enforce", "observe"] = Field(
         "enforce",
         description="`observe` forwards what rules refuse, and says in the log that it would be refused.",

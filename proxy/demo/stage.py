@@ -27,6 +27,7 @@ _LIFETIME: Final = 12 * 3600
 
 _CONFIGURATION: Final = """\
 listen: {address}
+admin: null
 upstream: {upstream}
 resource: http://{address}/mcp
 issuers:

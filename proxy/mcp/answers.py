@@ -41,12 +41,14 @@ class Answering(Struct, frozen=True):
     """What is the same for every answer of a rule.
 
     `limit` is the bytes of one document or event that are looked at, at most: what is longer goes to nobody.
-    `endpoints` resolves the URIs of HTTP with SSE; None where the rule does not speak it.
+    `endpoints` resolves the URIs of HTTP with SSE; None where the rule does not speak it. `endpoint_told` is
+    called when one is given out, which opens a session there.
     """
 
     seals: Seals
     limit: int
     endpoints: Endpoints | None = None
+    endpoint_told: Callable[[], None] | None = None
 
 
 class McpAnswer(Struct, frozen=True, gc=False):
@@ -189,7 +191,10 @@ class _Stream:
             uri = self._endpoints.resolved(data, answer.target)
             if uri is None:
                 return None
-            return event.with_data(told(answer.target, answer.sealed("endpoint", uri)))
+            sealed = answer.sealed("endpoint", uri)
+            if answer.answering.endpoint_told is not None:
+                answer.answering.endpoint_told()
+            return event.with_data(told(answer.target, sealed))
         if answer.usable is None:
             return event.raw
         new = filtered(data, answer.may_use, modern=answer.modern)

@@ -8,7 +8,8 @@ asks the `Gatekeeper` of `proxy.model`, carries the verdict out, and reports how
 from proxy.wire.exchange import Exchange
 from proxy.wire.forwarded import Forwarding
 from proxy.wire.headers import RequestLines, credential_lines, identity_lines, together
-from proxy.wire.listen import Wire
+from proxy.wire.listen import Wire, WireState
+from proxy.wire.pool import Pool
 from proxy.wire.sockets import close, passed, shared_out, unlike
 from proxy.wire.tls import TlsError, server_context, tls_files, unfit_files, upstream_context
 from proxy.wire.tunnel import UPGRADED
@@ -17,9 +18,11 @@ __all__ = [
     "UPGRADED",
     "Exchange",
     "Forwarding",
+    "Pool",
     "RequestLines",
     "TlsError",
     "Wire",
+    "WireState",
     "close",
     "credential_lines",
     "identity_lines",

@@ -8,6 +8,8 @@ import time
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
+from msgspec import Struct
+
 from proxy.wire.client import ClientConnection
 from proxy.wire.deadlines import Wheel
 from proxy.wire.handshake import Handshakes
@@ -57,6 +59,19 @@ class Traffic:
     def accepted(self) -> ClientConnection:
         """Return the protocol of a new connection."""
         return ClientConnection(self.wire)
+
+
+class WireState(Struct, frozen=True):
+    """What is open now: client connections, streams of events, and upstream connections by use.
+
+    `waiting` exchanges wait for one of these.
+    """
+
+    connections: int = 0
+    streams: int = 0
+    in_use: int = 0
+    idle: int = 0
+    waiting: int = 0
 
 
 class Wire:
@@ -174,6 +189,17 @@ class Wire:
         traffic.connections.discard(connection)
         if not traffic.connections:
             traffic.emptied.set()
+
+    def state(self) -> WireState:
+        """Return what is open now."""
+        pools = tuple(self.traffic.pools)
+        return WireState(
+            len(self.traffic.connections),
+            sum(exchange.streams for exchange in self.exchanges),
+            sum(pool.in_use for pool in pools),
+            sum(pool.idle for pool in pools),
+            sum(pool.waiting for pool in pools),
+        )
 
     def end(self, chosen: Callable[[Exchange], bool], note: Note) -> None:
         """End every exchange that `chosen` picks; `note` is what their access lines say."""

@@ -53,6 +53,41 @@ class Pool:
         # The operators have been told that it cannot be reached.
         self._told = False
         self._retired = False
+        self.reached_at: float | None = None
+        """When a connection was last made (monotonic seconds)."""
+        self.missed_at: float | None = None
+        """When one could last not be made."""
+
+    @property
+    def idle(self) -> int:
+        """How many connections wait for an exchange."""
+        return len(self._idle)
+
+    @property
+    def in_use(self) -> int:
+        """How many connections serve an exchange."""
+        return self._open - len(self._idle) - len(self._dialling)
+
+    @property
+    def waiting(self) -> int:
+        """How many exchanges wait for a connection."""
+        return len(self._waiting)
+
+    async def probe(self) -> None:
+        """Connect once and close at once, beside the limit; nothing is said on it.
+
+        Raises:
+            OSError: it cannot be reached (a TimeoutError is one).
+        """
+        async with asyncio.timeout(self._upstream.timeouts.connect):
+            upstream = self._upstream
+            if upstream.scheme == "unix":
+                transport, _ = await self._loop.create_unix_connection(asyncio.Protocol, upstream.path)
+            else:
+                transport, _ = await self._loop.create_connection(
+                    asyncio.Protocol, upstream.host, upstream.port
+                )
+        transport.close()
 
     def take(self, exchange: Exchange) -> UpstreamConnection | None:
         """An idle connection; or None, and `exchange` is given one, or told why not, later."""
@@ -174,6 +209,7 @@ class Pool:
 
     def _reached(self, connection: UpstreamConnection) -> None:
         """A connection was made: whoever waits can be served again."""
+        self.reached_at = time.monotonic()
         self._circuit.succeeded()
         self._cancel_probe()
         if self._told:
@@ -185,7 +221,8 @@ class Pool:
     def _missed(self, began: float, problem: str) -> None:
         """A connection could not be made: the longest-waiting exchange is told; with no other dial, all."""
         circuit = self._circuit
-        circuit.failed(began, time.monotonic())
+        self.missed_at = time.monotonic()
+        circuit.failed(began, self.missed_at)
         if circuit.is_confirmed and not self._told:
             self._told = True
             _operations.warning("upstream_unreachable", error=problem)

@@ -10,6 +10,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from proxy.admin import Snapshot  # noqa: TC001 - the decoder reads the annotation
 from proxy.config import Fault  # noqa: TC001 - the decoder reads the annotation
 from proxy.gatehouse import Made  # noqa: TC001 - the decoder reads the annotation
 
@@ -69,6 +70,16 @@ class Hurry(Struct, frozen=True, tag=True):
     """To a worker: end now."""
 
 
+class Look(Struct, frozen=True, tag=True):
+    """To a worker: say how you fare."""
+
+
+class Told(Struct, frozen=True, tag=True):
+    """From a worker: how it fares."""
+
+    snapshot: Snapshot
+
+
 class Use(Struct, frozen=True, tag=True):
     """To the supervisor: use up a DPoP proof; times are in Unix seconds."""
 
@@ -88,4 +99,19 @@ class Done(Struct, frozen=True, tag=True):
     """To or from either: so it is."""
 
 
-Message = Begin | Failed | Prepare | Refused | Commit | Abandon | Reopen | Drain | Hurry | Use | Used | Done
+Message = (
+    Begin
+    | Failed
+    | Prepare
+    | Refused
+    | Commit
+    | Abandon
+    | Reopen
+    | Drain
+    | Hurry
+    | Look
+    | Told
+    | Use
+    | Used
+    | Done
+)

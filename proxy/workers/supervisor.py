@@ -10,14 +10,17 @@ import asyncio
 import os
 import pickle
 import signal
+import time
 from typing import TYPE_CHECKING
 
 import structlog
 
+from proxy.admin import Reloads, Snapshot, process_usage
 from proxy.authn import REPLAYED, UsedProofs
 from proxy.config import ConfigError, Fault, fixed
 from proxy.gatehouse import Made
 from proxy.open_files import allow_files
+from proxy.server import administered
 from proxy.wire import close
 from proxy.workers.channel import ClosedError
 from proxy.workers.messages import (
@@ -34,10 +37,12 @@ from proxy.workers.messages import (
     Used,
 )
 from proxy.workers.seat import Seat, WorkerError
+from proxy.workers.whole import Whole
 
 if TYPE_CHECKING:
     import socket
 
+    from proxy.admin import Admin
     from proxy.config import Config
     from proxy.workers.messages import Message
 
@@ -71,6 +76,9 @@ class Supervisor:
         self._made = Made.now()
         self._used = UsedProofs()
         self._seats = [Seat(number, own, self._answer) for number, own in enumerate(sockets)]
+        self._whole = Whole(self._seats, self._own)
+        self._reloads = Reloads(last_succeeded_at=_now())
+        self._admin: Admin | None = None
         self._changing = asyncio.Lock()
         self._keeping: list[asyncio.Task[None]] = []
         self._telling: set[asyncio.Task[object]] = set()
@@ -82,8 +90,11 @@ class Supervisor:
         """Start every worker; the first one by itself, so that what is wrong is said once.
 
         Raises:
+            OSError: the admin listener's address cannot be bound.
             WorkerError: a worker cannot begin; none is left.
         """
+        if self.config.admin is not None:
+            self._admin = await administered(self.config.admin, self._whole.snapshot, lambda: self.config)
         try:
             first, *others = self._seats
             await first.fill(self._begin(first))
@@ -92,10 +103,16 @@ class Supervisor:
                     group.create_task(seat.fill(self._begin(seat)))
         except BaseException as error:
             await asyncio.gather(*(seat.end() for seat in self._seats))
+            await self._close_admin()
             if isinstance(error, ExceptionGroup):
                 raise error.exceptions[0] from None
             raise
         self._keeping = [asyncio.create_task(self._keep(seat)) for seat in self._seats]
+
+    @property
+    def admin_address(self) -> tuple[str, int] | str | None:
+        """Where the admin listener is; None where there is none."""
+        return None if self._admin is None else self._admin.address
 
     async def reload(self, config: Config) -> None:
         """Have every worker serve as `config` says, or none.
@@ -115,6 +132,19 @@ class Supervisor:
             self.config = config
             await asyncio.gather(*map(_commit, self._seats))
         allow_files(config)
+
+    def reloaded(self, succeeded: bool) -> None:  # noqa: FBT001 - as `Reloader` tells it
+        """Count a configuration that was read anew."""
+        self._reloads.count(_now(), succeeded=succeeded)
+
+    def _own(self) -> Snapshot:
+        return Snapshot(
+            reloads=self._reloads,
+            draining=self.draining,
+            process=process_usage(),
+            workers=0,
+            answering=0,
+        )
 
     async def ask(self, message: Message, seconds: float = _PATIENCE) -> list[Message | None]:
         """Ask every worker that lives; None stands for one that does not answer in time."""
@@ -136,6 +166,11 @@ class Supervisor:
             close(seat.sockets)
         await self.ask(Drain())
         await asyncio.gather(*(seat.end(self.config.drain + _REST) for seat in self._seats))
+        await self._close_admin()
+
+    async def _close_admin(self) -> None:
+        if self._admin is not None:
+            await self._admin.close()
 
     def hurry(self) -> None:
         """Cut `close` short: what is in progress now is ended."""
@@ -183,6 +218,10 @@ class Supervisor:
                 return Used("first")
             return Used("again" if stop.value is REPLAYED else "full")
         raise AssertionError  # this one waits for nothing
+
+
+def _now() -> float:
+    return time.time()  # noqa: TID251 - this is a shell
 
 
 async def _commit(seat: Seat) -> None:

@@ -31,9 +31,11 @@ from proxy.workers.messages import (
     Drain,
     Failed,
     Hurry,
+    Look,
     Prepare,
     Refused,
     Reopen,
+    Told,
 )
 from proxy.workers.proofs import AskedProofs
 
@@ -83,35 +85,15 @@ class Worker:
         """Do what a message says."""
         if isinstance(message, Begin):
             return await self._begin(message)
-        server = self._server
-        if server is None:
+        if isinstance(message, (Drain, Hurry)):
             self.stop.set()
-            return Done()
-        match message:
-            case Prepare(config=config):
-                try:
-                    await server.prepare(_configuration(config))
-                except ConfigError as error:
-                    return Refused(error.faults)
-            case Commit():
-                server.commit()
-                allow_files(server.config)
-            case Abandon():
-                await server.abandon()
-            case Reopen():
-                server.reopen_log()
-            case Drain():
-                self.stop.set()
-            case Hurry():
-                self.stop.set()
-                server.hurry()
-        return Done()
+        return Done() if self._server is None else await _done(self._server, message)
 
     async def _begin(self, begin: Begin) -> Message:
         configure_operations(sys.stderr, worker=begin.worker)
         used = AskedProofs(self.channel.ask)
         config = _configuration(begin.config)
-        server = Server(config, self._sockets, made=begin.made, used=used, worker=begin.worker)
+        server = Server(config, self._sockets, made=begin.made, used=used, worker=begin.worker, alone=False)
         try:
             await server.start()
         except (KeySetError, RevocationError, StartError, TlsError) as error:
@@ -132,3 +114,25 @@ def _configuration(pickled: bytes) -> Config:
     config = pickle.loads(pickled)  # noqa: S301 - from the parent, over a socket that nobody else has
     assert isinstance(config, Config)  # noqa: S101 - for type checkers
     return config
+
+
+async def _done(server: Server, message: Message) -> Message:
+    """Have the server do what a message says."""
+    match message:
+        case Look():
+            return Told(server.snapshot())
+        case Prepare(config=config):
+            try:
+                await server.prepare(_configuration(config))
+            except ConfigError as error:
+                return Refused(error.faults)
+        case Commit():
+            server.commit()
+            allow_files(server.config)
+        case Abandon():
+            await server.abandon()
+        case Reopen():
+            server.reopen_log()
+        case Hurry():
+            server.hurry()
+    return Done()

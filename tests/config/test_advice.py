@@ -234,6 +234,13 @@ UNWISE = [
     ),
     pytest.param("rules: [{path: /a, public: true}]", [], id="a public path"),
     pytest.param(
+        "admin: 0.0.0.0:9901",
+        ["admin: beyond loopback: whoever reaches it reads the metrics and the configuration"],
+        id="an admin listener for everybody",
+    ),
+    pytest.param("admin: unix:/run/admin.sock", [], id="an admin listener on a unix socket"),
+    pytest.param("admin: null", [], id="no admin listener"),
+    pytest.param(
         "rules: [{path: /a*, passthrough: [basic]}]",
         ["rules[0].path: a wildcard in a path that the upstream's own login may open"],
         id="a wildcard for the upstream's own login",

@@ -35,11 +35,17 @@ def test_the_others_narrow_it():
         "KEYSTILE_SCOPES": "read  write",
         "KEYSTILE_LISTEN": "0.0.0.0:80",
         "KEYSTILE_HOSTS": "a.example, B.example:81",
+        "KEYSTILE_ADMIN": "0.0.0.0:81",
     }
     config = load(None, {**LEAST, **more})
+    assert config.admin == Address(host="0.0.0.0", port=81)
     assert config.rules[0].scopes == ("read", "write")
     assert config.listen == Address(host="0.0.0.0", port=80)
     assert config.hosts == ("a.example", "b.example:81")
+
+
+def test_the_admin_listener_can_be_switched_off():
+    assert load(None, {**LEAST, "KEYSTILE_ADMIN": "null"}).admin is None
 
 
 AUDIENCES = [
@@ -68,6 +74,12 @@ FAULTS = [
     pytest.param({"KEYSTILE_SCOPES": " "}, ("KEYSTILE_SCOPES", "empty"), id="scopes that protect nothing"),
     pytest.param({"KEYSTILE_LISTEN": ""}, ("KEYSTILE_LISTEN", "empty"), id="an empty address"),
     pytest.param({"KEYSTILE_HOSTS": ""}, ("KEYSTILE_HOSTS", "empty"), id="empty hosts"),
+    pytest.param({"KEYSTILE_ADMIN": ""}, ("KEYSTILE_ADMIN", "empty"), id="an empty admin address"),
+    pytest.param(
+        {"KEYSTILE_ADMIN": "off"},
+        ("KEYSTILE_ADMIN", "not an address and a port"),
+        id="no admin in another word",
+    ),
     pytest.param({"KEYSTILE_SCOPE": "a"}, ("KEYSTILE_SCOPE", "unknown variable"), id="a misspelt variable"),
     pytest.param(
         {"KEYSTILE_CMDS": "a"}, ("KEYSTILE_CMDS", "unknown variable"), id="nearly the rig's variable"

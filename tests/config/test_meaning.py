@@ -55,7 +55,26 @@ ITSELF = "this proxy itself: every request would go round in a circle"
 UPSTREAM = "upstream: {{url: 'http://a', headers: {{{}}}}}"
 INTROSPECTION = "{{url: '{}', client_id: me, client_secret: s}}"
 
+CLIENTS = "the clients' own address"
+NOT_FOR_CLIENTS = "the admin listener, which is not for clients"
+
 CASES = [
+    pytest.param("listen: 127.0.0.1:9901", [f"admin: {CLIENTS}"], id="clients on the default admin port"),
+    pytest.param(
+        "admin: localhost:8080", [f"admin: {CLIENTS}"], id="the same port of loopback by another name"
+    ),
+    pytest.param("admin: 0.0.0.0:8080", [f"admin: {CLIENTS}"], id="the same port on every address"),
+    pytest.param("listen: unix:/a\nadmin: unix:/a", [f"admin: {CLIENTS}"], id="the same unix socket"),
+    pytest.param(
+        "upstream: http://localhost:9901",
+        [f"upstream: {NOT_FOR_CLIENTS}"],
+        id="the admin listener as upstream",
+    ),
+    pytest.param(
+        "upstream: unix:/a\nadmin: unix:/a",
+        [f"upstream: {NOT_FOR_CLIENTS}"],
+        id="its unix socket as upstream",
+    ),
     pytest.param("issuers: []", ["issuers: missing, while rules need a token"], id="no issuers"),
     pytest.param("resource: http://mcp.example.com", [f"resource: {INSECURE}"], id="a resource over http"),
     pytest.param("resource: https://a.example/?b", [f"resource: {SUFFIX}"], id="a resource with a query"),

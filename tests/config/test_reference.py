@@ -176,6 +176,7 @@ WRITTEN = [
         {"rules": [{"path": "/", "claims": {"a": {"min": 1}, "b": ["x", 1, True]}}]}, id="conditions"
     ),
     pytest.param({"admin": None}, id="no admin listener"),
+    pytest.param({"admin": "unix:/run/admin.sock"}, id="an admin listener on a unix socket"),
     pytest.param({"rules": [{"path": "/", "mcp": True}]}, id="an MCP server"),
     pytest.param(
         {
@@ -199,7 +200,7 @@ UNWRITTEN = [
     pytest.param({"log": {"chain": True}}, id="a key of a later version"),
     pytest.param({"limits": {"head_timeout": 10}}, id="a duration without a unit"),
     pytest.param({"resource": None}, id="null for absent"),
-    pytest.param({"admin": "127.0.0.1:1"}, id="an admin listener"),
+    pytest.param({"admin": False}, id="an admin listener that is switched off in another way"),
     pytest.param({"rules": [{"path": []}]}, id="no path"),
     pytest.param({"rules": [{"path": "/", "mcp": False}]}, id="no MCP server"),
     pytest.param({"rules": [{"path": "/", "mcp": []}]}, id="no entries"),

@@ -55,7 +55,8 @@ ALGORITHMS = (
 def test_everything_has_a_safe_default():
     config = loaded(completed(""))
     assert config.listen == Address(host="127.0.0.1", port=8080)
-    assert (config.admin, config.hosts, config.trusted_proxies) == (None, (), ())
+    assert config.admin == Address(host="127.0.0.1", port=9901)
+    assert (config.hosts, config.trusted_proxies) == ((), ())
     assert config.path_parameters == "refuse"
     assert config.identity_headers == {"X-Agent-Id": "id", "X-Agent-Scopes": "scopes"}
     assert config.upstream.timeouts == Timeouts(connect=5.0, first_byte=60.0, idle=300.0)

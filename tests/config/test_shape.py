@@ -126,7 +126,12 @@ CASES = [
     ),
     pytest.param("listen: 8080", "listen: not an address and a port", id="a port alone"),
     pytest.param("listen: {host: a}", "listen: not an address", id="listen as a mapping"),
-    pytest.param("admin: 127.0.0.1:9901", "admin: not supported yet", id="an admin listener"),
+    pytest.param("admin: 9901", "admin: not an address and a port", id="an admin port alone"),
+    pytest.param(
+        "admin: false",
+        "admin: not an address and a port",
+        id="an admin listener that is switched off in another way",
+    ),
     pytest.param("workers: 0", "workers: not a number from 1 to 256", id="no worker"),
     pytest.param("workers: 257", "workers: not a number from 1 to 256", id="too many workers"),
     pytest.param("workers: some", "workers: not a whole number", id="workers that are no number"),

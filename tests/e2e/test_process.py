@@ -208,6 +208,7 @@ async def test_without_a_file_the_environment_is_the_configuration(tmp_path: Pat
                 "KEYSTILE_JWT_AUDIENCE": RESOURCE,
                 "KEYSTILE_SCOPES": "memory:read",
                 "KEYSTILE_LISTEN": f"127.0.0.1:{port}",
+                "KEYSTILE_ADMIN": "null",
             }
             with program(RUN, tmp_path / "keystile", variables) as running:
                 running.says(r'"(listening)"')

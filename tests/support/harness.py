@@ -42,12 +42,16 @@ _SETTINGS: Mapping[str, Any] = {
 
 
 def settings_file(folder: Path, upstream: str, /, **settings: Any) -> Path:
-    """A configuration file; `settings` are top-level keys, laid over the usual ones; None leaves one out."""
+    """A configuration file; `settings` are top-level keys, laid over the usual ones; None leaves one out.
+
+    There is no admin listener unless one is asked for: two tests must not want the same port.
+    """
     given = settings.pop("upstream", {})
     merged = {**_SETTINGS, "upstream": {"url": upstream, **given}, "log": {"output": LOG}, **settings}
     file = folder / "keystile.yaml"
     # JSON is YAML, and quicker to write.
-    file.write_text(json.dumps({key: value for key, value in merged.items() if value is not None}))
+    written = {key: value for key, value in merged.items() if value is not None}
+    file.write_text(json.dumps({"admin": None, **written}))
     return file
 
 
@@ -75,6 +79,13 @@ class Keystile:
         """Have these settings, and no others, take effect; `to` names another upstream."""
         self._upstream = settings.pop("to", self._upstream)
         await self._server.reload(load(settings_file(self._folder, self._upstream, **settings), {}))
+
+    @property
+    def admin(self) -> Address:
+        """Where the admin listener is."""
+        address = self._server.admin_address
+        assert address is not None
+        return address
 
     async def close(self) -> None:
         if not self._closed:

@@ -38,6 +38,7 @@ def write_configuration(folder: Path, **settings: Any) -> Path:
     (folder / "jwks.json").write_bytes(jwks_bytes(AGENT_KEY))
     usual = {
         "listen": "127.0.0.1:0",
+        "admin": None,
         "resource": RESOURCE,
         "issuers": [{"issuer": ISSUER, "jwks": "jwks.json"}],
     }
