@@ -29,7 +29,7 @@ from proxy.authn.fetch import Fetched
 from proxy.authn.key_source import KeySource
 from proxy.authn.keyset import key_set
 from proxy.authn.revocation_source import RevocationSource
-from proxy.authn.sources import KeySources
+from proxy.authn.sources import KeySources, _Kept
 from proxy.config import Issuer
 from proxy.model import Caller, Wait
 from tests.authn.reference import Accepted, Terms, judge
@@ -156,12 +156,16 @@ class Cached(RuleBasedStateMachine):
         ]
         self.sources = KeySources(
             {
-                one.issuer: KeySource(
-                    one, self.model.reading(one.issuer), look=None, clock=self.model.clock, patience=10.0
+                one.issuer: _Kept(
+                    KeySource(
+                        one, self.model.reading(one.issuer), look=None, clock=self.model.clock, patience=10.0
+                    ),
+                    None,
+                    (),
                 )
                 for one in issuers
             },
-            [],
+            None,
         )
         self.revocations = RevocationSource()
         self.verifier = Verifier(
