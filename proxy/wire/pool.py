@@ -170,8 +170,7 @@ class Pool:
     def _dial_one(self) -> None:
         """See whether connections can be made again, whether or not anybody waits for one."""
         self._probe = None
-        if self._waiting or not self._retired:
-            self._begin()
+        self._begin()
 
     def _cancel_probe(self) -> None:
         if self._probe is not None:

@@ -75,6 +75,12 @@ class Keystile:
         assert wire is not None
         return [connection.transport for connection in wire.traffic.connections]
 
+    def in_progress(self) -> int:
+        """How many requests have come and are not answered whole."""
+        wire = self._server._wire
+        assert wire is not None
+        return len(wire.exchanges)
+
     async def reload(self, /, **settings: Any) -> None:
         """Have these settings, and no others, take effect; `to` names another upstream."""
         self._upstream = settings.pop("to", self._upstream)

@@ -91,6 +91,21 @@ async def test_it_is_found_again_though_nobody_asks(request_: bytes, tmp_path: P
     ]
 
 
+async def test_everybody_who_waits_is_told_at_once(tmp_path: Path) -> None:
+    async with AsyncExitStack() as stack:
+        async with upstream([(Gate("never"),)]) as server:
+            settings = {"connections": 1, **_PATIENT}
+            proxy = await stack.enter_async_context(keystile(tmp_path, server.url, upstream=settings))
+            clients = [await stack.enter_async_context(proxy.client()) for _ in range(40)]
+            for client in clients:
+                await client.write(get())
+            await until(lambda: proxy.in_progress() == 40)
+        # It is gone. A dial for each of them, one after the other, would take half a minute.
+        async with asyncio.timeout(10):
+            assert [(await client.response()).status for client in clients] == [502] * 40
+    assert len(server.requests) == 1
+
+
 async def test_no_slot_is_lost_to_dials_that_fail(tmp_path: Path) -> None:
     """After many of every kind, as many connections as ever can be used at once, and one that waits gets its turn."""
     waiting = (Gate("all"), *plain())
@@ -128,9 +143,10 @@ async def test_an_upstream_that_accepts_and_closes_at_once(tmp_path: Path) -> No
             await asyncio.to_thread(_close_all, bound, 8)
             async with upstream(bound=bound) as server:
                 await asking
-                assert [answer.content for answer in [await _ask(proxy, post(b"body"))]] == [b"/"]
+                assert await _ask_at_once(proxy, 5) == [200] * 5
+                assert len(server.connections) == 1
             lines = await proxy.lines()
-    assert [request.body for request in server.requests] == [b"body"] * 2
+    assert [request.body for request in server.requests] == [b"body"] + [b""] * 5
     assert {(line["status"], line["reason"]) for line in lines} == {
         (502, "upstream_unreachable"),
         (200, "public"),
@@ -147,6 +163,7 @@ async def test_what_serves_nobody_any_more_dials_no_more(how: str, tmp_path: Pat
         keystile(tmp_path / "other", f"https://127.0.0.1:{second.port}") as other,
     ):
         assert (await _ask(proxy)).status == 502
+        await until(lambda: first.accepted >= 3)
         if how == "reload":
             await proxy.reload(to=f"https://127.0.0.1:{second.port}")
         else:
