@@ -313,8 +313,9 @@ class ClientConnection(asyncio.Protocol):
         """Answer a request that no exchange could be made of, and end the connection."""
         wire = self._wire
         reply = wire.gate.fault(reason, seen, wire.clock())
-        self.send(render_reply(reply, b"Connection: close\r\n", bodiless=False))
-        wire.gate.finished(reply.opening, Closing(reply.status, 0, len(reply.body), 0.0))
+        bodiless = isinstance(seen, RequestHead) and seen.method == "HEAD"
+        self.send(render_reply(reply, b"Connection: close\r\n", bodiless=bodiless))
+        wire.gate.finished(reply.opening, Closing(reply.status, 0, 0 if bodiless else len(reply.body), 0.0))
         self._close(linger=True)
 
     # ---- pace and end ----------------------------------------------------------------------------------

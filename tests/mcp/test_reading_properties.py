@@ -7,6 +7,7 @@ case, in escapes, with a NUL behind. They are read by readers that share nothing
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -25,7 +26,8 @@ from proxy.model import Deny
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-ALLOWED = {("tools/call", "read"), ("resources/read", "memory://open/a"), ("prompts/get", "greet")}
+ALLOWED = {("tools/call", "read"), ("prompts/get", "greet")}
+OPEN = re.compile(r"memory://open/(?!\.{1,2}\Z)[^/\\]*")
 RULE = Rule(
     path="/mcp",
     mcp=[
@@ -188,6 +190,8 @@ def admitted(body: bytes) -> Reading | None:
 def may(method: str, name: str, arguments: Any) -> bool:
     if (method, name) == ("tools/call", "save"):
         return isinstance(arguments, dict) and arguments.get("project") == "demo"
+    if method == "resources/read":
+        return OPEN.fullmatch(name) is not None
     return (method, name) in ALLOWED
 
 
