@@ -102,11 +102,12 @@ def normal(path: str) -> str:
     return normalize("NFKC", "".join(character for character in path if category(character) != "Cf"))
 
 
-def folded(path: str) -> str:
+def folded(path: str, *, parameters: bool = False) -> str:
     """Return what the most lenient reading of `path` comes down to: a key to compare, never a path to serve.
 
     Paths with the same key are one resource to some server: to one that ignores case, path parameters, dots
-    and spaces at the end of a name, invisible format characters, or the Unicode form.
+    and spaces at the end of a name, invisible format characters, or the Unicode form. With `parameters` it is
+    to one that takes these for a part of the name.
     """
     names = (path.lower() if path.isascii() else normal(path).casefold()).split("/")
-    return "/".join([name.partition(";")[0].rstrip(". ") for name in names])
+    return "/".join([(name if parameters else name.partition(";")[0]).rstrip(". ") for name in names])

@@ -38,6 +38,7 @@ class _Selectors(Struct, frozen=True):
 
     exact: re.Pattern[str]
     folded: re.Pattern[str]
+    whole: re.Pattern[str]
     methods: frozenset[str]
     hosts: frozenset[str]
     route: Route
@@ -101,9 +102,12 @@ class Router:
         ]
         strict, lenient = path.rstrip("/"), folded(path).rstrip("/")
         chosen = next((rule.route for rule in fitting if rule.exact.fullmatch(strict)), None)
-        feared = next((rule.route for rule in fitting if rule.folded.fullmatch(lenient)), None)
+        feared = [next((rule.route for rule in fitting if rule.folded.fullmatch(lenient)), None)]
+        if ";" in path:
+            whole = folded(path, parameters=True).rstrip("/")
+            feared.append(next((rule.route for rule in fitting if rule.whole.fullmatch(whole)), None))
         # So all spellings that pass, of what some server takes for one resource, meet one and the same rule.
-        if chosen is not feared:
+        if any(one is not chosen for one in feared):
             return _AMBIGUOUS
         if chosen is None or chosen.on_mcp_path:
             return chosen
@@ -135,7 +139,13 @@ def _selectors(rule: Rule, route: Route) -> _Selectors:
     if "GET" in methods:
         methods |= {"HEAD"}
     return _Selectors(
-        compiled(rule.path), compiled(map(folded, rule.path)), methods, frozenset(rule.host), route, rule.path
+        compiled(rule.path),
+        compiled(map(folded, rule.path)),
+        compiled(folded(path, parameters=True) for path in rule.path),
+        methods,
+        frozenset(rule.host),
+        route,
+        rule.path,
     )
 
 

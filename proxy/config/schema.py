@@ -94,6 +94,10 @@ class Limits(Section):
     header_bytes: Size = Field("32KiB", validate_default=True, description="A request's header block.")
     uri_bytes: Size = Field("8KiB", validate_default=True, description="A request's target.")
     connections: Count = Field(10000, description="Client connections at the same time.")
+    connections_per_address: Count | None = Field(
+        None,
+        description="Of one client address; no bound where absent. `trusted_proxies` are not counted.",
+    )
     head_timeout: Duration = Field("10s", validate_default=True, description="To send a request's head.")
     mcp_body: Size = Field("4MiB", validate_default=True, description="One message to an MCP server.")
     mcp_buffer: Size = Field(

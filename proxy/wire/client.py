@@ -47,7 +47,6 @@ class ClientConnection(asyncio.Protocol):
         "_dropping",
         "_forgave",
         "_held",
-        "_peer",
         "_read",
         "_room",
         "_wire",
@@ -58,6 +57,7 @@ class ClientConnection(asyncio.Protocol):
         "deadline",
         "exchange",
         "fresh",
+        "peer",
         "slot",
         "transport",
     )
@@ -89,10 +89,11 @@ class ClientConnection(asyncio.Protocol):
         """Admit the connection, unless there are too many."""
         self.transport = cast("asyncio.Transport", transport)
         self.serve_under(self._wire)
-        if self._wire.admit(self):
+        refused = self._wire.admit(self)
+        if refused is None:
             self._wire.wheel.arm(self, time.monotonic(), self._wire.head_timeout)
         else:
-            self._fault(Reason.OVERLOADED, self._peer)
+            self._fault(refused, self.peer)
 
     def serve_under(self, wire: Wire) -> None:
         """Serve what begins from now on as the configuration of `wire` says."""
@@ -102,8 +103,8 @@ class ClientConnection(asyncio.Protocol):
         secured = self.transport.get_extra_info("ssl_object")
         if secured is not None and (certificate := secured.getpeercert(binary_form=True)):
             peer = replace(peer, certificate=thumbprint(certificate))
-        self._peer = peer
-        self._read = Reread(partial(read_request, peer=self._peer))
+        self.peer = peer
+        self._read = Reread(partial(read_request, peer=self.peer))
 
     def data_received(self, data: bytes) -> None:
         """Body bytes go to the exchange; everything else waits for its turn."""
@@ -149,7 +150,7 @@ class ClientConnection(asyncio.Protocol):
             end = data.find(b"\r\n\r\n", start)
             start = 0
             if (oversize := self._oversize(data, end)) is not None:
-                self._fault(oversize, self._peer)
+                self._fault(oversize, self.peer)
             elif end < 0:
                 self._await_head(data)
                 break
@@ -178,7 +179,7 @@ class ClientConnection(asyncio.Protocol):
         line_end = data.find(b"\n")
         if line_end >= 0 and data[line_end - 1 : line_end] != b"\r":
             # With bare LFs the end of the head would never be found.
-            self._fault(Reason.REQUEST_MALFORMED, self._peer)
+            self._fault(Reason.REQUEST_MALFORMED, self.peer)
             return
         now, seconds = time.monotonic(), self._wire.head_timeout
         if self.deadline > now + seconds:
@@ -197,7 +198,7 @@ class ClientConnection(asyncio.Protocol):
         self._forgave = self.fresh = False
         read = self._read(data)
         if isinstance(read, Reason):
-            self._fault(read, self._peer)
+            self._fault(read, self.peer)
             return
         head, refused = read
         fields = head.fields
@@ -357,7 +358,7 @@ class ClientConnection(asyncio.Protocol):
         if self.exchange is not None:
             self.exchange.client_silent()
         elif self._buffer and not self.closing:
-            self._fault(Reason.REQUEST_TIMEOUT, self._peer)
+            self._fault(Reason.REQUEST_TIMEOUT, self.peer)
         elif self.transport.is_closing() and 0 < self.transport.get_write_buffer_size() < self._room:
             self._await_sending()
         else:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from proxy.model import RequestHead
 
 _HOST = re.compile(rb"[0-9A-Za-z.\-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
-_UNIX = "unix"
+UNIX = "unix"
 
 
 class Forwarding:
@@ -33,7 +33,7 @@ class Forwarding:
     def peer(self, address: str) -> Peer:
         """The peer at an IP address, or at a unix socket (an empty address)."""
         plain = _address(address)
-        return Peer(plain or _UNIX, trusted=self._trusts(plain))
+        return Peer(plain or UNIX, trusted=self._trusts(plain))
 
     def client(self, head: RequestHead) -> tuple[str, bytes]:
         """The client's address, and the lines that tell the upstream of it, each ending in CRLF."""

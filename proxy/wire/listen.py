@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import Counter
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from msgspec import Struct
 
+from proxy.model import Reason
 from proxy.wire.client import ClientConnection
 from proxy.wire.deadlines import Wheel
+from proxy.wire.forwarded import UNIX
 from proxy.wire.handshake import Handshakes
 from proxy.wire.headers import ResponseLines
 from proxy.wire.listener import Listener
@@ -49,6 +52,7 @@ class Traffic:
         self.outbox = Outbox(wire.loop)
         self.wheel = Wheel(wire.loop)
         self.connections: set[ClientConnection] = set()
+        self.by_address: Counter[str] = Counter()
         self.exchanges: set[Exchange] = set()
         self.pools = WeakSet[Pool]()
         self.handshakes = Handshakes(self)
@@ -105,6 +109,7 @@ class Wire:
         self.draining = False
         self.upstream = config.upstream
         self._most = config.limits.connections
+        self._most_each = config.limits.connections_per_address
         self._address = config.listen
         self._patience: asyncio.Timeout | None = None
         self._hurried = False
@@ -169,14 +174,19 @@ class Wire:
         traffic = self.traffic
         return len(traffic.connections) + len(traffic.handshakes) < self._most
 
-    def admit(self, connection: ClientConnection) -> bool:
-        """Count `connection` in; False where there are too many already."""
-        connections = self.traffic.connections
+    def admit(self, connection: ClientConnection) -> Reason | None:
+        """Count `connection` in, or say why not: too many in all, or too many of its address."""
+        traffic, peer = self.traffic, connection.peer
         # Whoever comes from a handshake had a place already.
-        if len(connections) >= self._most:
-            return False
-        connections.add(connection)
-        return True
+        if len(traffic.connections) >= self._most:
+            return Reason.OVERLOADED
+        # A proxy, or a unix socket, is not one client.
+        counted = not peer.trusted and peer.address != UNIX
+        if counted and self._most_each is not None and traffic.by_address[peer.address] >= self._most_each:
+            return Reason.RATE_LIMITED
+        traffic.connections.add(connection)
+        traffic.by_address[peer.address] += 1
+        return None
 
     def secure(self, tls: SSLContext | None, upstream: SSLContext | None) -> None:
         """Meet new clients, and the upstream on new connections, with these."""
@@ -186,7 +196,12 @@ class Wire:
     def dismiss(self, connection: ClientConnection) -> None:
         """`connection` has closed."""
         traffic = self.traffic
-        traffic.connections.discard(connection)
+        if connection in traffic.connections:
+            traffic.connections.remove(connection)
+            address = connection.peer.address
+            traffic.by_address[address] -= 1
+            if not traffic.by_address[address]:
+                del traffic.by_address[address]
         if not traffic.connections:
             traffic.emptied.set()
 

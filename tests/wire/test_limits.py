@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.support.harness import keystile
+from tests.support.raw import Client
 from tests.support.upstream import Gate, echo, plain, upstream
 from tests.wire.exchanges.table import get
 
@@ -42,6 +43,49 @@ async def test_too_many_clients(tmp_path: Path) -> None:
         lines = await proxy.lines()
     assert [line["status"] for line in lines] == [200, 200, 503, 200, 200]
     assert lines[2]["reason"] == "overloaded"
+
+
+EACH = [
+    pytest.param({}, 429, id="of one address"),
+    pytest.param({"trusted_proxies": ["127.0.0.0/8"]}, 200, id="of a proxy that is trusted"),
+]
+
+
+@pytest.mark.parametrize(("settings", "status"), EACH)
+async def test_too_many_connections_of_one_client(
+    settings: dict[str, Any], status: int, tmp_path: Path
+) -> None:
+    limits = {"connections_per_address": 2}
+    async with (
+        upstream() as server,
+        keystile(tmp_path, server.url, limits=limits, **settings) as proxy,
+        AsyncExitStack() as stack,
+    ):
+        first, second = [await stack.enter_async_context(proxy.client()) for _ in range(2)]
+        for client in (first, second):
+            await client.write(get("/"))
+            await client.response()
+        async with proxy.client() as third:
+            if status == 200:
+                await third.write(get("/"))
+            answer = await third.response()
+            assert answer.status == status
+        # Another address is another client.
+        loop = asyncio.get_running_loop()
+        _, other = await loop.create_connection(Client, *proxy.address, local_addr=("127.0.0.2", 0))
+        await other.write(get("/"))
+        assert (await other.response()).status == 200
+        await other.close()
+        await first.close()
+        async with asyncio.timeout(10):
+            while True:
+                async with proxy.client() as fourth:
+                    await fourth.write(get("/"))
+                    if (await fourth.response()).status == 200:
+                        break
+        lines = await proxy.lines()
+    refused = [line for line in lines if line["status"] == 429]
+    assert {line["reason"] for line in refused} == ({"rate_limited"} if status == 429 else set())
 
 
 async def test_requests_wait_for_an_upstream_connection(tmp_path: Path) -> None:
