@@ -182,7 +182,8 @@ class Messages:
         body = yield Arrived(self._limit)
         waited = not body
         if waited:
-            body = yield Body(self._limit)
+            who = opening.client if caller is None else (caller.identity.issuer, caller.identity.id)
+            body = yield Body(self._limit, who)
             if isinstance(body, Reason):
                 return Deny(body)
         read = self._read(head, body, operations, opening)

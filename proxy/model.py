@@ -273,10 +273,11 @@ class Body(Struct, frozen=True, gc=False):
     """Need: the whole request body, at most `limit` bytes.
 
     The wire sends in the bytes, or why there are none: `BODY_TOO_LARGE`, or `OVERLOADED` where too many bytes
-    are being collected at the same time.
+    are being collected at the same time, in all or for one `holder` (an agent, or a client without a token).
     """
 
     limit: int
+    holder: object
 
 
 class Wait(Struct, frozen=True, gc=False):

@@ -101,7 +101,9 @@ class Limits(Section):
     head_timeout: Duration = Field("10s", validate_default=True, description="To send a request's head.")
     mcp_body: Size = Field("4MiB", validate_default=True, description="One message to an MCP server.")
     mcp_buffer: Size = Field(
-        "256MiB", validate_default=True, description="All messages together that are being read."
+        "256MiB",
+        validate_default=True,
+        description="All messages together that are being read; of one agent, a quarter.",
     )
     response_time: Duration = Field(
         "1h", validate_default=True, description="From an admitted request to the end of its answer."

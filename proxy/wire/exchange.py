@@ -71,6 +71,7 @@ class Exchange:
     _upstream: UpstreamConnection | None = None
     _hearing: Hearing | None = None
     _stored = 0
+    _holder: object = None
     _retried = False
     _attempts = 1
     _bytes_in = 0
@@ -135,13 +136,15 @@ class Exchange:
         """What has come of the request's body: its content where that is whole, else nothing."""
         return self.client.peek(self.request_body, limit)
 
-    def collect(self) -> None:
-        """Give the hearing the request's body, as it comes."""
+    def collect(self, holder: object) -> None:
+        """Give the hearing the request's body, as it comes; what is kept of it is kept for `holder`."""
+        self._holder = holder
         if isinstance(self.request_body, Chunked):
             # The gate reads content, not chunks; collected, it goes on with a Content-Length.
             self.request_body = Chunked(decode=True)
         self.receiving = True
-        self._wire.wheel.arm(self.client, time.monotonic(), self._wire.timeouts.idle)
+        patience = min(self._wire.timeouts.idle, self._wire.head_timeout)
+        self._wire.wheel.arm(self.client, time.monotonic(), patience)
         waiting = self.client.take_backlog()
         if waiting:
             self.receive(waiting)
@@ -149,10 +152,11 @@ class Exchange:
             self._ask_to_continue()
 
     def store(self, size: int) -> bool:
-        """Count bytes that are held until all have come; False where all exchanges together hold too many."""
+        """Count bytes that are held until all have come; False where too many are, in all or for one."""
         self._stored += size
-        self._wire.stored += size
-        return self._wire.stored <= self._wire.most_stored
+        wire = self._wire
+        in_all, held = wire.traffic.store(size, self._holder)
+        return in_all <= wire.most_stored and held <= wire.most_stored_for_one
 
     def obey(self, verdict: Verdict) -> None:
         """Carry the verdict out."""
@@ -213,6 +217,9 @@ class Exchange:
             parts.append(taken)
         else:
             self._ask_to_continue()
+        if self.receiving and self._overtime is None:
+            # A byte now and then keeps every other deadline away.
+            self._overtime = Overtime(self._wire, self)
         return True
 
     def _ask_to_continue(self) -> None:
@@ -572,7 +579,7 @@ class Exchange:
         wire = self._wire
         wire.exchanges.discard(self)
         if self._stored:
-            wire.stored -= self._stored
+            wire.traffic.store(-self._stored, self._holder)
         if self._overtime is not None:
             self._overtime.deadline = inf
         # Both know this exchange: without them it goes at once, and not when cycles are looked for.

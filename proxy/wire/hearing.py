@@ -16,9 +16,13 @@ from proxy.wire.framing import Sized
 if TYPE_CHECKING:
     import asyncio
 
-    from proxy.model import Judgement, Need
+    from proxy.model import Body, Judgement, Need
     from proxy.wire.exchange import Exchange
     from proxy.wire.listen import Wire
+
+
+# What a body must come in, bytes a second, beyond the time that a head may take.
+_SLOWEST = 16 * 1024
 
 
 class Hearing:
@@ -30,6 +34,7 @@ class Hearing:
     _task: asyncio.Task[None] | None = None
     _parts: list[bytes] | None = None
     _room = 0
+    _due = inf
 
     def __init__(self, wire: Wire, exchange: Exchange, judgement: Judgement) -> None:
         self._wire = wire
@@ -56,18 +61,19 @@ class Hearing:
         elif isinstance(need, Wait):
             self._task = self._wire.loop.create_task(self._await(need))
         else:
-            self._collect(need.limit)
+            self._collect(need)
 
-    def _collect(self, limit: int) -> None:
+    def _collect(self, need: Body) -> None:
         body = self._exchange.request_body
         if body.done:
             self.step(b"")
-        elif isinstance(body, Sized) and body.left > limit:
+        elif isinstance(body, Sized) and body.left > need.limit:
             self.step(Reason.BODY_TOO_LARGE)
         else:
-            self._room = limit
+            self._room = need.limit
             self._parts = []
-            self._exchange.collect()
+            self._due = time.monotonic() + self._wire.head_timeout
+            self._exchange.collect(need.holder)
 
     def gather(self, content: bytes, *, last: bool) -> None:
         """Take bytes of the body's content; `last`: there are no more."""
@@ -81,7 +87,14 @@ class Hearing:
         elif not self._exchange.store(len(content)):
             refused = Reason.OVERLOADED
         elif not last:
-            self._wire.wheel.arm(self._exchange.client, time.monotonic(), self._wire.timeouts.idle)
+            # However often a byte comes: who is slow holds memory that others need.
+            self._due += len(content) / _SLOWEST
+            now = time.monotonic()
+            left = min(self._due - now, self._wire.timeouts.idle)
+            if left > 0:
+                self._wire.wheel.arm(self._exchange.client, now, left)
+            else:
+                self._exchange.client_silent()
             return
         if refused is None:
             self.body = b"".join(self._parts)

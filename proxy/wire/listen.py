@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 _REQUEST_LINE = 32
 # What answers that are written but not yet sent get to leave, once nothing is in progress.
 _FLUSH = 2.0
+# Of all bodies that are being read, those of one agent may be one part in so many.
+_SHARES = 4
 # So often it is seen whether a stream without end has begun since the wire drains.
 _LOOK = 0.25
 
@@ -59,6 +61,22 @@ class Traffic:
         self.listener: Listener | None = None
         self.emptied = asyncio.Event()
         self.stored = 0
+        self._stored_for: Counter[object] = Counter()
+
+    def store(self, size: int, holder: object) -> tuple[int, int]:
+        """Count bytes that are held, or given up (a negative `size`), for an agent or a client (or None).
+
+        Returns how many are held in all, and for this one.
+        """
+        self.stored += size
+        if holder is None:
+            return self.stored, 0
+        held = self._stored_for[holder] + size
+        if held:
+            self._stored_for[holder] = held
+        else:
+            del self._stored_for[holder]
+        return self.stored, held
 
     def accepted(self) -> ClientConnection:
         """Return the protocol of a new connection."""
@@ -104,6 +122,7 @@ class Wire:
         self.retry = config.upstream.retry
         self.longest_answer = config.limits.response_time
         self.most_stored = config.limits.mcp_buffer
+        self.most_stored_for_one = max(config.limits.mcp_buffer // _SHARES, config.limits.mcp_body)
         self.response_lines = ResponseLines(config)
         self.tls: SSLContext | None = None if config.tls is None else server_context(config.tls)
         self.draining = False
@@ -163,10 +182,6 @@ class Wire:
     def stored(self) -> int:
         """Bytes of bodies that are held until all of them have come."""
         return self.traffic.stored
-
-    @stored.setter
-    def stored(self, size: int) -> None:
-        self.traffic.stored = size
 
     @property
     def has_room(self) -> bool:

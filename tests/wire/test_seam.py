@@ -52,7 +52,7 @@ class Reader:
                 return self._refuse(opening, Reason.KEYS_UNAVAILABLE)
         elif head.target == b"/breaks":
             yield Wait(self._fail)
-        body = yield Body(LIMIT)
+        body = yield Body(LIMIT, "client")
         if isinstance(body, Reason):
             return self._refuse(opening, body)
         self.read.append(body)
