@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.support.authorities import Authority
 from tests.support.key_server import document, key_server, never
 from tests.support.keys import jwks_bytes
 from tests.support.load import RULES, Load, arrived, logged
@@ -173,14 +174,56 @@ async def pipe_unread(folder: Path) -> AsyncIterator[tuple[dict[str, Any], Act]]
 
 @contextlib.asynccontextmanager
 async def hangups(_: Path) -> AsyncIterator[tuple[dict[str, Any], Act]]:
-    """SIGHUP, again and again."""
+    """SIGHUP, once a second at least, each time with another configuration."""
 
     async def act(scene: Scene) -> None:
-        for _ in range(10):
+        file = scene.folder / "edge" / "config.yaml"
+        text = file.read_text()
+        turns = max(10, int(scene.third))
+        for turn in range(turns):
+            file.write_text(f"{text}limits: {{head_timeout: {turn + 5}s}}\n")
             scene.service.program.send(signal.SIGHUP)
-            await asyncio.sleep(scene.third / 10)
+            await asyncio.sleep(scene.third / turns)
 
     yield {}, act
+
+
+@contextlib.asynccontextmanager
+async def certificate_replaced(folder: Path) -> AsyncIterator[tuple[dict[str, Any], Act]]:
+    """The certificate's files are replaced, and new connections see the new one."""
+    authority = Authority(folder)
+    pair = authority.certify("edge")
+    client = authority.client()
+
+    async def serial(scene: Scene) -> str:
+        host, _, port = scene.service.url.removeprefix("http://").partition(":")
+        _, writer = await asyncio.open_connection(host, int(port), ssl=client)
+        writer.close()
+        return str(writer.get_extra_info("ssl_object").getpeercert()["serialNumber"])
+
+    async def act(scene: Scene) -> None:
+        before = await serial(scene)
+        authority.certify("edge")
+        async with asyncio.timeout(20):
+            while await serial(scene) == before:  # noqa: ASYNC110 - a handshake is the only way to see it
+                await asyncio.sleep(0.02)
+
+    yield {"tls": {"certificate": str(pair[0]), "key": str(pair[1])}, "client": client}, act
+
+
+def _children(pid: int) -> list[int]:
+    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+@contextlib.asynccontextmanager
+async def worker_killed(_: Path) -> AsyncIterator[tuple[dict[str, Any], Act]]:
+    """One of two workers gets SIGKILL."""
+
+    async def act(scene: Scene) -> None:
+        os.kill(_children(scene.service.program.pid)[0], signal.SIGKILL)
+        await asyncio.sleep(scene.third)
+
+    yield {"workers": 2, "reports": ("worker_died",)}, act
 
 
 @contextlib.asynccontextmanager
@@ -205,6 +248,8 @@ FAULTS = {
         disk_full,
         pipe_unread,
         hangups,
+        certificate_replaced,
+        worker_killed,
         terminated,
     )
 }
@@ -234,11 +279,12 @@ async def run(name: str, folder: Path, *, rate: int, seconds: float, connections
     upstream.start()
     try:
         async with FAULTS[name](folder / "fault") as (more, act):
+            client = more.pop("client", None)
             settings = {"rules": RULES, "log": {"output": "access.log"}, **more}
             url = f"http://127.0.0.1:{upstream.port}"
             with keystile(folder / "edge", upstream=url, **settings) as service:
                 host, _, port = service.url.removeprefix("http://").partition(":")
-                load = Load((host, int(port)), rate=rate, connections=connections)
+                load = Load((host, int(port)), rate=rate, connections=connections, tls=client)
                 scene = Scene(folder, upstream, service, load, seconds / 3)
                 running = asyncio.create_task(load.run())
                 await asyncio.sleep(scene.third)

@@ -19,6 +19,8 @@ _ELSE = {"upstream_killed": {502}}
 async def test_a_fault_under_load(fault: str, tmp_path: Path) -> None:
     found = await run(fault, tmp_path, rate=200, seconds=1.5, connections=8)
     assert found.wrongly_admitted == []
-    assert found.unlogged == []
-    assert found.lost == 0
+    # What a process that is killed has in hand dies with it: one request of each connection, and its last lines.
+    unavoidable = 8 if fault == "worker_killed" else 0
+    assert len(found.unlogged) <= unavoidable
+    assert found.lost <= unavoidable
     assert set(found.statuses) == {200, *_ELSE.get(fault, ())}
