@@ -288,6 +288,7 @@ async def test_a_request_that_waits_for_its_issuer_is_decided_as_it_began(tmp_pa
         ):
             await client.write(get("/guarded/a", theirs))
             await issuer.fetched(1)
+            await until(lambda: proxy.in_progress() == 1)
             await proxy.reload()
             go.set()
             assert (await client.response()).status == 200

@@ -204,6 +204,8 @@ class ClientConnection(asyncio.Protocol):
         fields = head.fields
         # What lies behind a handshake may be for the tunnel: it is never a request.
         self.closing = b"upgrade" in fields or not keeps_alive(fields, http10=head.http10)
+        if b"proxy-connection" in fields and b"close" in fields[b"proxy-connection"].lower():
+            self.closing = True  # some readers read nothing behind it
         try:
             framing = request_framing(fields, head.repeated, http10=head.http10)
         except Malformed:

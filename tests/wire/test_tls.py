@@ -8,10 +8,19 @@ import ssl
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from structlog.testing import capture_logs
 
+from proxy.config import Config, ConfigError, load
+from proxy.reading import read
+from proxy.wire import TlsError, server_context, unfit_files, upstream_context
 from tests.support.authorities import Authority, thumbprint_of
-from tests.support.harness import TOKEN, keystile, token
+from tests.support.harness import TOKEN, keystile, settings_file, token
 from tests.support.raw import connect
 from tests.support.upstream import Gate, plain, upstream
 from tests.wire.exchanges.table import get, http, post
@@ -404,3 +413,71 @@ async def test_an_upstream_that_asks_for_a_certificate(
         await client.write(get("/guarded", BEARER))
         assert (await client.response()).status == (200 if shows_one else 502)
     assert len(server.requests) == shows_one
+
+
+# ---- files that cannot be used ----------------------------------------------------------------------------------
+
+
+def _unfit(name: str, folder: Path, authority: Authority) -> dict[str, Any]:
+    certificate, key = authority.certify("fit")
+    other = authority.certify("other")
+    broken, locked = folder / "broken.pem", folder / "locked.pem"
+    broken.write_text("no PEM")
+    private = load_pem_private_key(key.read_bytes(), None)
+    locked.write_bytes(
+        private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret"))
+    )
+    own = {"certificate": str(certificate), "key": str(key)}
+    missing = str(folder / "missing.pem")
+    upstream_tls = {"url": "https://127.0.0.1:9", "tls": {"ca": str(authority.file), **own}}
+    return {
+        "no certificate": {"tls": {**own, "certificate": str(broken)}},
+        "no certificate there": {"tls": {**own, "certificate": missing}},
+        "no key": {"tls": {**own, "key": str(broken)}},
+        "no key there": {"tls": {**own, "key": missing}},
+        "a passphrase": {"tls": {**own, "key": str(locked)}},
+        "another's key": {"tls": {**own, "key": str(other[1])}},
+        "no clients' authority": {"tls": {**own, "client_ca": str(broken)}},
+        "no upstream's authority": {"upstream": {**upstream_tls, "tls": {"ca": missing}}},
+        "another's key for the upstream": {
+            "upstream": {**upstream_tls, "tls": {**upstream_tls["tls"], "key": str(other[1])}}  # type: ignore[dict-item]  # a mapping, as above
+        },
+    }[name]
+
+
+def _contexts(config: Config) -> None:
+    if config.tls is not None:
+        server_context(config.tls)
+    upstream_context(config.upstream)
+
+
+UNFIT = [
+    ("no certificate", "tls.certificate", "broken.pem: no certificate in PEM"),
+    ("no certificate there", "tls.certificate", "missing.pem: No such file"),
+    ("no key", "tls.key", "broken.pem: no private key in PEM"),
+    ("no key there", "tls.key", "missing.pem: No such file"),
+    ("a passphrase", "tls.key", "locked.pem: has a passphrase"),
+    ("another's key", "tls.key", "other-key.pem: not the key of"),
+    ("no clients' authority", "tls.client_ca", "broken.pem: no certificate in PEM"),
+    ("no upstream's authority", "upstream.tls.ca", "missing.pem: No such file"),
+    ("another's key for the upstream", "upstream.tls.key", "other-key.pem: not the key of"),
+]
+
+
+@pytest.mark.parametrize(("name", "at", "why"), UNFIT, ids=[name for name, *_ in UNFIT])
+def test_a_file_that_cannot_be_used_is_told_with_its_place(
+    name: str, at: str, why: str, authority: Authority, tmp_path: Path
+) -> None:
+    settings = _unfit(name, tmp_path, authority)
+    url = settings.get("upstream", {}).get("url", "http://127.0.0.1:9")
+    file = settings_file(tmp_path, url, **settings)
+    config = load(file, {})
+    assert [found for found, _ in unfit_files(config)] == [at]
+    with pytest.raises(ConfigError) as refused:
+        read(file, {})
+    [fault] = refused.value.faults
+    assert fault.path == at
+    assert why in fault.problem
+    # And if it is only found later, when a process begins to serve.
+    with pytest.raises(TlsError, match="tls: "):
+        _contexts(config)

@@ -389,12 +389,16 @@ SAID = [
 ]
 
 
-@pytest.fixture(params=["whole", "byte by byte"])
-def trickle(request: pytest.FixtureRequest) -> bool:
-    return bool(request.param == "byte by byte")
+CUT = [*((case, False) for case in SAID), *((case, True) for case in SAID if len(case.values[0]) < 1000)]
 
 
-@pytest.mark.parametrize(("said", "between"), SAID)
+@pytest.mark.parametrize(
+    ("said", "between", "trickle"),
+    [
+        pytest.param(*case.values, cut, id=f"{case.id}, {'byte by byte' if cut else 'whole'}")
+        for case, cut in CUT
+    ],
+)
 async def test_a_stop_says_goodbye_between_frames(
     said: bytes, between: bool, trickle: bool, tmp_path: Path
 ) -> None:

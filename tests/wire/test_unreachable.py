@@ -100,6 +100,7 @@ async def test_everybody_who_waits_is_told_at_once(tmp_path: Path) -> None:
             for client in clients:
                 await client.write(get())
             await until(lambda: proxy.in_progress() == 40)
+            await server.arrived(1)
         # It is gone. A dial for each of them, one after the other, would take half a minute.
         async with asyncio.timeout(10):
             assert [(await client.response()).status for client in clients] == [502] * 40
