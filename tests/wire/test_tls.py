@@ -229,6 +229,22 @@ async def test_a_handshake_counts_as_a_connection(authority: Authority, own: Any
                     continue
 
 
+async def test_a_stop_waits_for_handshakes_and_no_longer_than_it_may(
+    authority: Authority, own: Any, tmp_path: Path
+) -> None:
+    async with (
+        upstream() as server,
+        keystile(tmp_path, server.url, tls=own, drain="200ms") as proxy,
+        proxy.client() as silent,
+        connect(proxy.address, authority.client()) as client,
+    ):
+        await client.write(get("/"))
+        assert (await client.response()).status == 200
+        await proxy.close()
+        assert await silent.rest() == b""
+        assert await client.rest() == b""
+
+
 # ---- tokens that are bound to a certificate (RFC 8705) ----------------------------------------------------------
 
 BOUND = [
