@@ -64,7 +64,7 @@ def _careful(target: bytes, *, parameters: bool) -> str | Deny:
         else:
             fault = _fault(_DECODED, path) or _lookalike(path)
             if fault is None and not parameters:
-                fault = _fault(_PARAMETER, path)
+                fault = _fault(_PARAMETER, path if path.isascii() else normal(path))
     return path if fault is None else Deny(Reason.PATH_AMBIGUOUS, f"the path {fault}")
 
 

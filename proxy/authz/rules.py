@@ -103,8 +103,8 @@ class Router:
         strict, lenient = path.rstrip("/"), folded(path).rstrip("/")
         chosen = next((rule.route for rule in fitting if rule.exact.fullmatch(strict)), None)
         feared = [next((rule.route for rule in fitting if rule.folded.fullmatch(lenient)), None)]
-        if ";" in path:
-            whole = folded(path, parameters=True).rstrip("/")
+        whole = folded(path, parameters=True).rstrip("/")
+        if whole != lenient:
             feared.append(next((rule.route for rule in fitting if rule.whole.fullmatch(whole)), None))
         # So all spellings that pass, of what some server takes for one resource, meet one and the same rule.
         if any(one is not chosen for one in feared):
