@@ -42,10 +42,17 @@ if TYPE_CHECKING:
     from tests.support.upstream import Upstream
 
 
-def _rows(*modules: ModuleType) -> list[tuple[str, Exchange]]:
-    """Every row of the modules' tables, with its sentence."""
-    tables = [table for module in modules for name, table in vars(module).items() if name.isupper()]
-    return [(row.id, row.values[0]) for table in tables if isinstance(table, list) for row in table]
+def _rows(*modules: ModuleType) -> list[tuple[str, Exchange, tuple[str, ...]]]:
+    """Every row of the modules' tables, with its sentence, and with the CVEs that it stands for."""
+    tables = [
+        (table, getattr(module, "CVES", {}).get(name, ()))
+        for module in modules
+        for name, table in vars(module).items()
+        if name.isupper()
+    ]
+    return [
+        (row.id, row.values[0], cves) for table, cves in tables if isinstance(table, list) for row in table
+    ]
 
 
 FRAMING = _rows(connections, bodies, answers, malformed_requests, malformed_framing, malformed_answers)
@@ -56,20 +63,20 @@ _REFUSAL_KEYS = {"error", "error_description", "reason", "request_id"}
 
 
 CASES = [
-    pytest.param(row, manner, id=f"{name}, {manner}")
+    pytest.param(row, manner, id=f"{name}, {manner}", marks=[pytest.mark.cve(cve) for cve in cves])
     for rows, manners in [
         (FRAMING, (WHOLE, TRICKLED, PIPELINED, BEHIND)),
         # Where one request ends and the next begins is the same for all of these.
         (LINES, (WHOLE, TRICKLED, PIPELINED)),
     ]
-    for name, row in rows
+    for name, row, cves in rows
     for manner in manners
     if manner not in row.skips
 ]
 
 
 def test_no_two_rows_have_the_same_name() -> None:
-    names = [name for name, _ in (*FRAMING, *LINES)]
+    names = [name for name, *_ in (*FRAMING, *LINES)]
     assert len(set(names)) == len(names)
 
 

@@ -256,3 +256,10 @@ SURPLUS = [
         id="an answer behind 304",
     ),
 ]
+
+# Another reader, or another version of ours, would read these otherwise, and nobody would notice.
+CVES = {
+    "ANSWER_HEADS": ("CVE-2026-34520",),
+    "ANSWER_BODIES": ("CVE-2026-71324",),
+    "SURPLUS": ("CVE-2026-71324",),
+}

@@ -162,3 +162,10 @@ CHUNKS = [
         (b"3\r\none\r\n0\r\n" + b"X-A: b\r\n" * 65, "trailers without end"),
     ]
 ]
+
+# Another reader, or another version of ours, would read these otherwise, and nobody would notice.
+CVES = {
+    "LENGTHS": ("CVE-2025-69224",),
+    "FRAMINGS": ("CVE-2023-37276",),
+    "CHUNKS": ("CVE-2024-52304", "CVE-2025-43859", "CVE-2025-53643"),
+}
