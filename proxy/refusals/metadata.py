@@ -87,6 +87,8 @@ def _document(config: Config, resource: str, proof_algorithms: tuple[str, ...]) 
         "authorization_servers": [one.issuer for one in config.issuers],
         "scopes_supported": list(scopes),
         "bearer_methods_supported": ["header"],
+        "tls_client_certificate_bound_access_tokens": config.tls is not None
+        and config.tls.client_ca is not None,
         "dpop_signing_alg_values_supported": proof_algorithms,
         "dpop_bound_access_tokens_required": bool(proof_algorithms)
         and all(one.dpop.mode == "required" for one in config.issuers),

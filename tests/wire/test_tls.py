@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import json
 import ssl
 from typing import TYPE_CHECKING, Any
 
@@ -294,6 +295,20 @@ async def test_a_cached_token_is_worth_nothing_to_who_stole_it(
             await client.write(get("/guarded", bearer))
             assert (await client.response()).status == status
     assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize(("asks", "told"), [(True, True), (False, None)], ids=["asked for", "not asked for"])
+async def test_clients_are_told_that_tokens_may_be_bound(
+    asks: bool, told: bool | None, authority: Authority, own: Any, tmp_path: Path
+) -> None:
+    tls = {**own, "client_ca": str(authority.file)} if asks else own
+    async with (
+        keystile(tmp_path, "http://127.0.0.1:9", tls=tls) as proxy,
+        connect(proxy.address, authority.client(authority.certify("agent", "agent.test"))) as client,
+    ):
+        await client.write(get("/.well-known/oauth-protected-resource"))
+        document = json.loads((await client.response()).content)
+    assert document.get("tls_client_certificate_bound_access_tokens") is told
 
 
 async def test_without_tls_a_bound_token_is_refused(tmp_path: Path) -> None:
