@@ -144,7 +144,9 @@ class Requests(Rig[Case]):
                 stream.messages[number] for stream in (by_h11, by_llhttp) if number < len(stream.messages)
             ]
             assert sent, "forwarded, although neither h11 nor llhttp reads a request"
-            assert not is_whole or any(one.is_whole for one in sent), "forwarded as whole what never ended"
+            # Of trailers, which go no further, readers think differently.
+            ended = any(one.is_whole or one.body == request.body for one in sent)
+            assert not is_whole or ended, "forwarded as whole what never ended"
             for one in sent:
                 as_sent(one, request, is_whole=is_whole)
             as_logged(lines[number], request, sent)
