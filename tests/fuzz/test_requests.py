@@ -145,8 +145,8 @@ class Requests(Rig[Case]):
             ]
             assert sent, "forwarded, although neither h11 nor llhttp reads a request"
             # Of trailers, which go no further, readers think differently.
-            ended = any(one.is_whole or one.body == request.body for one in sent)
-            assert not is_whole or ended, "forwarded as whole what never ended"
+            finished = any(one.is_whole or one.body == request.body for one in sent)
+            assert not is_whole or finished, "forwarded as whole what never ended"
             for one in sent:
                 as_sent(one, request, is_whole=is_whole)
             as_logged(lines[number], request, sent)
