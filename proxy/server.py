@@ -210,15 +210,16 @@ class Server:
             if config is not self._config:
                 # Its contexts were made just now.
                 config, files = self._config, await asyncio.to_thread(Files, tls_files(self._config))
-            elif self._wire is not None and await asyncio.to_thread(files.have_changed):
-                try:
-                    contexts = await asyncio.to_thread(_contexts, config)
-                except TlsError as error:
-                    _operations.error("certificate_refused", problem=str(error), remedy="the old one serves")
-                    continue
-                if config is self._config:
-                    self._wire.secure(*contexts)
-                    _operations.info("certificate_renewed")
+            if not tls_files(config) or not await asyncio.to_thread(files.have_changed):
+                continue
+            try:
+                contexts = await asyncio.to_thread(_contexts, config)
+            except TlsError as error:
+                _operations.error("certificate_refused", problem=str(error), remedy="the old one serves")
+                continue
+            if config is self._config and self._wire is not None:
+                self._wire.secure(*contexts)
+                _operations.info("certificate_renewed")
 
     def reloaded(self, succeeded: bool) -> None:  # noqa: FBT001 - as `Reloader` tells it
         """Count a configuration that was read anew."""
