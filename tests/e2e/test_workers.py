@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from tests.support.authorities import Authority
 from tests.support.load import RULES, Load
 from tests.support.programs import fetch, free_port, program, until
 from tests.support.raw import connect
@@ -91,6 +92,31 @@ async def test_every_worker_answers_and_says_which_it_is(tmp_path: Path) -> None
     assert {line["worker"] for line in lines} == {0, 1, 2}
     assert [line["workers"] for line in said(service, "listening")] == [3]
     assert not any(map(lives, started))
+
+
+async def test_every_worker_speaks_tls_and_renews_its_certificate(tmp_path: Path) -> None:
+    authority = Authority(tmp_path / "authority")
+    certificate, key = authority.certify("edge")
+    context = authority.client()
+    tls = {"certificate": str(certificate), "key": str(key)}
+    numbers: set[str] = set()
+
+    async def seen(service: Service) -> str:
+        async with connect(address(service), context) as client:
+            assert await ask(client, "/") == 200
+            return str(client.transport.get_extra_info("ssl_object").getpeercert()["serialNumber"])
+
+    async with upstream() as server:
+        with keystile(tmp_path / "edge", upstream=server.url, rules=OPEN, workers=2, tls=tls) as service:
+            async with asyncio.timeout(20):
+                while len({line["worker"] for line in service.lines() if line["event"] == "access"}) < 2:
+                    numbers.add(await seen(service))
+            assert len(numbers) == 1
+            authority.certify("edge")
+            await asyncio.to_thread(
+                until, lambda: len(said(service, "certificate_renewed")) == 2, lambda: "renewal in both"
+            )
+            assert numbers.isdisjoint([await seen(service) for _ in range(10)])
 
 
 async def test_auto_is_one_for_each_usable_core(tmp_path: Path) -> None:
