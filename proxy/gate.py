@@ -324,7 +324,7 @@ class Gate:
         if upgrades:
             added += UPGRADED
         outgoing = lines.head(head, added, dropping=dropping, target=asked.target)
-        return Forward(outgoing, opening, unfit, told, asked.answer, until, unsaid, upgrades)
+        return Forward(outgoing, opening, unfit, told, asked.answer, until, unsaid, upgrades, asked.ends)
 
     def _correlated(self, head: RequestHead, begun: Begun, asked: Asked) -> tuple[bytes, frozenset[bytes]]:
         """The lines that tell which request this is and for whom, and which of the client's must go."""

@@ -111,8 +111,8 @@ class Asked(Struct, frozen=True, gc=False):
 
     `lines` are added to the head that goes upstream, `dropping` are left out of it, `target` stands in for
     its own. `answer` decides over what comes back. `entries` are those that decided, where any has a rate.
-    `trace` is the one that a message tells of. `is_open_ended`: its stream ends with the token. `waited`: it
-    took a while to come.
+    `trace` is the one that a message tells of. `is_open_ended`: its stream ends with the token, and with
+    `ends` so does any other answer. `waited`: it took a while to come.
     """
 
     answer: Answer
@@ -122,6 +122,7 @@ class Asked(Struct, frozen=True, gc=False):
     entries: tuple[Route, ...] = ()
     trace: Trace | None = None
     is_open_ended: bool = False
+    ends: bool = False
     waited: bool = False
 
 
@@ -329,6 +330,8 @@ class Messages:
             entries if operations is not None and operations.paces else (),
             heard.trace,
             heard.listens or head.method == "GET",
+            # Whatever a server calls it: asked for on these paths it is a stream.
+            route.on_mcp_path,
             heard.waited,
         )
 

@@ -355,7 +355,8 @@ class Forward(Struct, frozen=True, gc=False):
     the body and the empty line. `unfit` maps a status of the upstream's answer to the reason for which that
     answer goes to nobody: the client gets the refusal. `told` is header lines for the client, each ending in
     CRLF, which its answer gets besides the upstream's. `answer` decides over the rest of it, None where it
-    goes on as it came. A stream of events ends at `until` (Unix seconds), None where it ends by itself.
+    goes on as it came. A stream of events ends at `until` (Unix seconds), None where it ends by itself; with
+    `ends` whatever is answered does.
     `dropping` names lines of the upstream's answer that are left out, lower-cased. `upgrade`: the answer may
     be 101, and what follows passes both ways.
     """
@@ -368,6 +369,7 @@ class Forward(Struct, frozen=True, gc=False):
     until: float | None = None
     dropping: frozenset[bytes] = frozenset()
     upgrade: bool = False
+    ends: bool = False
 
     def __repr__(self) -> str:
         """Say nothing: the head has the upstream's credentials."""

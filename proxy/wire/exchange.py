@@ -549,15 +549,20 @@ class Exchange:
 
     def until(self) -> float:
         """When it has to be over, in Unix seconds."""
-        if self.streams and self._forward.until is not None:
-            return self._forward.until
+        forward = self._forward
+        if forward.until is not None and self._ends_with_its_token:
+            return forward.until
         if self.streams and self.head.method == "GET":
             return inf
         return self._forward.opening.timestamp + self._wire.longest_answer
 
+    @property
+    def _ends_with_its_token(self) -> bool:
+        return self.streams or self._forward.ends
+
     def overdue(self) -> None:
         """It lasts longer than it may."""
-        if self.streams and self._forward.until is not None:
+        if self._forward.until is not None and self._ends_with_its_token:
             self.end(Note.TOKEN_EXPIRED)
         else:
             self.failed(Reason.UPSTREAM_TIMEOUT)
