@@ -7,6 +7,7 @@ judged as well.
 from __future__ import annotations
 
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING
 
 from proxy.config import document, environment, meaning, references, remainder, shape
@@ -98,22 +99,30 @@ def _untold(told: list[Slip], found: list[Slip], tree: object) -> list[Slip]:
 
 def _absent(config: Config) -> Iterator[Slip]:
     for index, issuer in enumerate(config.issuers):
-        if isinstance(issuer.jwks, JwksFile) and not issuer.jwks.path.is_file():
+        if isinstance(issuer.jwks, JwksFile) and not S_ISREG(_mode(issuer.jwks.path)):
             yield _no_file(("issuers", index, "jwks"), issuer.jwks.path)
-        if issuer.ca is not None and not issuer.ca.is_file():
+        if issuer.ca is not None and not S_ISREG(_mode(issuer.ca)):
             yield _no_file(("issuers", index, "ca"), issuer.ca)
     if (
         config.assertion is not None
         and config.assertion.key is not None
-        and not config.assertion.key.is_file()
+        and not S_ISREG(_mode(config.assertion.key))
     ):
         yield _no_file(("assertion", "key"), config.assertion.key)
-    if isinstance(config.revocations, RevocationFile) and not config.revocations.path.is_file():
+    if isinstance(config.revocations, RevocationFile) and not S_ISREG(_mode(config.revocations.path)):
         yield Slip(("revocations",), "not a file", "mend the path, or make it: [] revokes nothing")
-    if config.jwks_cache is not None and config.jwks_cache.exists() and not config.jwks_cache.is_dir():
+    if config.jwks_cache is not None and _mode(config.jwks_cache) and not S_ISDIR(_mode(config.jwks_cache)):
         yield Slip(("jwks_cache",), "not a directory", "name a directory; one that is missing is made")
-    if config.log.output != "stdout" and not Path(config.log.output).parent.is_dir():
+    if config.log.output != "stdout" and not S_ISDIR(_mode(Path(config.log.output).parent)):
         yield Slip(("log", "output"), "in a directory that does not exist", "make it, or mend the path")
+
+
+def _mode(path: Path) -> int:
+    """Return what a path leads to, as `st_mode`; 0 where that is nothing, or no path (a name too long)."""
+    try:
+        return path.stat().st_mode
+    except (OSError, ValueError):
+        return 0
 
 
 def _no_file(at: Location, path: Path) -> Slip:

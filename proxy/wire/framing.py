@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 # 18 digits stay below 2**63, so no reader on the way overflows.
 _MOST_DIGITS = 18
 _CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]{1,15}")
-_TRAILER = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t \x21-\x7e\x80-\xff]*")
+# A trailer may not frame (RFC 9110 6.5.1): who reads it as a header would end the body elsewhere.
+_TRAILER = re.compile(
+    rb"(?!(?i:content-length|transfer-encoding):)[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t \x21-\x7e\x80-\xff]*"
+)
 _LONGEST_SIZE_LINE = 15
 _LONGEST_TRAILER = 4096
 _MOST_TRAILERS = 64

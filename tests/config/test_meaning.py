@@ -248,6 +248,11 @@ CASES = [
         ["issuers[0].ca: not a file"],
         id="an authority that is not there",
     ),
+    pytest.param(
+        "issuers: [{issuer: 'https://a.example', ca: %s}]" % ("n" * 300),
+        ["issuers[0].ca: not a file"],
+        id="an authority with a name too long for a file",
+    ),
     pytest.param("assertion: {key: none.pem}", ["assertion.key: not a file"], id="a key that is not there"),
     pytest.param("revocations: none.yaml", ["revocations: not a file"], id="revocations that are not there"),
     pytest.param("jwks_cache: keystile.yaml", ["jwks_cache: not a directory"], id="a cache that is a file"),

@@ -93,13 +93,6 @@ REQUEST_BODIES = [
         id="a request's trailers are dropped",
     ),
     pytest.param(
-        _chunked_request(
-            chunked(b"one", end=b"0\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n"),
-            chunked(b"one"),
-        ),
-        id="trailers that would frame are dropped",
-    ),
-    pytest.param(
         Exchange(
             http("POST / HTTP/1.1", HOST, "Transfer-Encoding: CHUNKED", body=chunked(b"one")),
             (http("POST / HTTP/1.1", "Transfer-Encoding: chunked", body=chunked(b"one")),),

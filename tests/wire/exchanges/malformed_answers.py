@@ -205,6 +205,7 @@ ANSWER_BODIES = [
             (b"3\r\nonex", b"3\r\none", "a chunk that is longer than its size"),
             (b"3\r\none\n", b"3\r\none", "a chunk that ends in a bare LF"),
             (b"3\r\none\r\n0\r\nX-A : b\r\n", b"3\r\none\r\n0\r\n", "a malformed trailer"),
+            (b"3\r\none\r\n0\r\nContent-Length: 9\r\n", b"3\r\none\r\n0\r\n", "a length among its trailers"),
         ]
     ],
     pytest.param(
