@@ -405,6 +405,8 @@ class ClientConnection(asyncio.Protocol):
 
 def _has_sent(transport: asyncio.Transport) -> bool:
     """Whether the client has sent what has not been read yet: closed now, it would be lost."""
+    if transport.is_closing():
+        return False
     poll = select.poll()
     poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
     return bool(poll.poll(0))

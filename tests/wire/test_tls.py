@@ -6,6 +6,7 @@ import asyncio
 import datetime as dt
 import json
 import ssl
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,6 +21,7 @@ from structlog.testing import capture_logs
 from proxy.config import Config, ConfigError, load
 from proxy.reading import read
 from proxy.wire import TlsError, server_context, unfit_files, upstream_context
+from proxy.wire.client import ClientConnection
 from tests.support.authorities import Authority, thumbprint_of
 from tests.support.harness import TOKEN, keystile, settings_file, token
 from tests.support.raw import connect
@@ -110,6 +112,28 @@ async def test_a_stop_ends_streams_and_finishes_answers(
         assert (await client.response()).content == b"finished"
         assert await client.rest() == b""
         await closing
+
+
+@pytest.mark.parametrize("turns", range(4), ids="{} turns of the loop later".format)
+async def test_a_stop_meets_a_connection_that_is_just_gone(
+    turns: int, authority: Authority, own: Any, tmp_path: Path
+) -> None:
+    async with (
+        upstream([plain(b"fine")]) as server,
+        keystile(tmp_path, server.url, tls=own) as proxy,
+        connect(proxy.address, authority.client()) as client,
+    ):
+        await client.write(get("/"))
+        assert (await client.response()).content == b"fine"
+        (transport,) = proxy.transports()
+        connection = transport.get_protocol()
+        assert isinstance(connection, ClientConnection)
+        transport.abort()
+        # It may not have been told yet.
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        connection.drain(time.monotonic())
+        assert await client.rest() == b""
 
 
 VERSIONS = [
