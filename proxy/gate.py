@@ -53,12 +53,11 @@ _REFUSED_CREDENTIAL: Mapping[int, Reason] = {401: Reason.UPSTREAM_CREDENTIAL_REF
 
 
 class _Asking(Struct, frozen=True, gc=False):
-    """What a head alone says of a request: what it asks for, and with which credential."""
+    """What a head alone says of a request: what it asks for."""
 
     path: str
     route: Route | None
     document: tuple[int, bytes, bytes] | None
-    credential: Credential | Deny | None
 
 
 class Gate:
@@ -121,9 +120,9 @@ class Gate:
         if self._refuses_when_full and self._log.full:
             return Deny(Reason.AUDIT_UNAVAILABLE)
 
-        asking: _Asking | Deny | None = head.memo.get(self)
+        asking: _Asking | Deny | None = head.common.get(self)
         if asking is None:
-            asking = head.memo[self] = self._asking(head)
+            asking = head.common[self] = self._asking(head)
         if isinstance(asking, Deny):
             return asking
         if asking.document is not None:
@@ -137,7 +136,7 @@ class Gate:
             if page is not None:
                 return page
 
-        credential = asking.credential
+        credential = self._credential(head)
         caller, stand_in, waited = None, None, False
         if isinstance(credential, Credential):
             caller = self._verifier.cached(credential.digest, now)
@@ -194,10 +193,14 @@ class Gate:
             return route
         if not (route is not None and route.any_host) and not self._hosts.allowed(head.host):
             return Deny(Reason.HOST_REFUSED, "Host names no host of this server")
-        credential = read_credential(
-            head.fields.get(b"authorization"), repeated=b"authorization" in head.repeated
-        )
-        return _Asking(path, route, document, credential)
+        return _Asking(path, route, document)
+
+    def _credential(self, head: RequestHead) -> Credential | Deny | None:
+        read: Credential | Deny | None = head.memo.get(self)
+        if read is None:
+            told = head.fields.get(b"authorization")
+            read = head.memo[self] = read_credential(told, repeated=b"authorization" in head.repeated)
+        return read
 
     def _unruled(self, head: RequestHead, path: str, opening: Opening) -> Route | Deny:
         """Stand in for the rule that a request does not have."""

@@ -166,11 +166,12 @@ class Messages:
         self, head: RequestHead, route: Route, caller: Caller | None, opening: Opening
     ) -> Generator[Need, Any, Asked | Deny]:
         """Judge what a request asks for: route, session, and every message of its body."""
-        said: _Said | None = head.memo.get(self)
+        said: _Said | None = head.common.get(self)
         if said is None:
-            said = head.memo[self] = _said(head, route)
-        if said.unfit is not None:
-            return said.unfit
+            said = head.common[self] = _said(head, route)
+        unfit = said.unfit or _stray_body(head, route)
+        if unfit is not None:
+            return unfit
         session = self._session(head, route, caller, modern=said.modern)
         if isinstance(session, Deny):
             return session
@@ -401,7 +402,7 @@ def _astray(message: Message, session: Session, caller: Caller | None) -> Deny |
 
 
 def _said(head: RequestHead, route: Route) -> _Said:
-    """Look at what does not change while the head is the same: the rule that it meets does not either."""
+    """Look at what heads have in common that meet one rule: not at the length of a body."""
     unfit = _unfit(head, route) if route.on_mcp_path else None
     told = head.fields.get(b"mcp-protocol-version")
     return _Said(unfit, media(head), is_modern(head), None if told is None else told.decode("latin-1"))
@@ -409,14 +410,20 @@ def _said(head: RequestHead, route: Route) -> _Said:
 
 def _unfit(head: RequestHead, route: Route) -> Deny | None:
     """Say why a request has no place on a path of a rule with `mcp`, whatever rule it met itself."""
-    fields = head.fields
     for name in _SAID_ONCE:
         if name in head.repeated:
             return Deny(Reason.MCP_MISMATCH, f"{name.decode()} is there more than once")
     if head.method == "POST":
         return None if route.mcp is not None else _UNREAD
-    empty = b"transfer-encoding" not in fields and fields.get(b"content-length", b"0") == b"0"
-    return None if head.method in _BODILESS and empty else _UNREAD
+    return None if head.method in _BODILESS else _UNREAD
+
+
+def _stray_body(head: RequestHead, route: Route) -> Deny | None:
+    """Refuse a body that nobody would read."""
+    if head.method == "POST" or not route.on_mcp_path:
+        return None
+    empty = b"transfer-encoding" not in head.fields and head.fields.get(b"content-length", b"0") == b"0"
+    return None if empty else _UNREAD
 
 
 def _own_origins(config: Config) -> list[str]:

@@ -117,7 +117,9 @@ class RequestHead(Struct, frozen=True, gc=False):
     of an absolute-form target, which must agree), empty only on HTTP/1.0.
 
     `memo` is where rooms keep what they have worked out from this head alone, each under a key of its own: an
-    agent's next request often has the same head, byte for byte, and is then this same value.
+    agent's next request often has the same head, byte for byte, and is then this same value. More often it
+    differs in what varies: the values of Authorization, Content-Length and traceparent. `common` is for what
+    has been worked out from all the rest, without one look at those; such heads share it.
     """
 
     method: str
@@ -129,6 +131,7 @@ class RequestHead(Struct, frozen=True, gc=False):
     peer: Peer
     http10: bool = False
     memo: dict[Any, Any] = field(default_factory=dict)
+    common: dict[Any, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         """Say nothing: a traceback or a log that shows this must not show a credential."""

@@ -36,14 +36,13 @@ class Begun(Struct, frozen=True, gc=False):
 
 
 class _Seen(Struct, frozen=True, gc=False):
-    """What a head alone says of a request: the same for each that has this head."""
+    """What a head says of a request, but for what varies: the same for each that has it in common."""
 
     client: str
     forwarding: bytes
     path: str | None
     request_id: str | None
     client_request_id: str | None
-    trace: Trace | None
     user_agent: str | None
 
 
@@ -59,10 +58,10 @@ class Openings:
 
     def begin(self, head: RequestHead, now: float) -> Begun:
         """Return what is known of a request."""
-        seen: _Seen | None = head.memo.get(self)
+        seen: _Seen | None = head.common.get(self)
         if seen is None:
-            seen = head.memo[self] = self._seen(head)
-        trace = seen.trace or self._new_trace()
+            seen = head.common[self] = self._seen(head)
+        trace = trace_of(head.fields.get(b"traceparent")) or self._new_trace()
         opening = Opening(
             now,
             seen.request_id or self._request_id(),
@@ -88,7 +87,6 @@ class Openings:
             head.target.partition(b"?")[0].decode("latin-1") if head.target.startswith(b"/") else None,
             told if trusted else None,
             None if trusted else told,
-            trace_of(head.fields.get(b"traceparent")),
             None if agent is None else agent.decode("utf-8", "replace"),
         )
 

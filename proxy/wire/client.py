@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import select
 import time
-from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, cast
 
@@ -15,7 +14,7 @@ from proxy.model import Closing, Peer, Reason, RequestHead
 from proxy.wire.exchange import Exchange
 from proxy.wire.framing import Chunked, Framing, Malformed, Sized, keeps_alive, request_framing
 from proxy.wire.headers import render_reply
-from proxy.wire.heads import Reread, read_request
+from proxy.wire.heads import RequestHeads
 from proxy.wire.tls import thumbprint
 
 if TYPE_CHECKING:
@@ -104,7 +103,7 @@ class ClientConnection(asyncio.Protocol):
         if secured is not None and (certificate := secured.getpeercert(binary_form=True)):
             peer = replace(peer, certificate=thumbprint(certificate))
         self.peer = peer
-        self._read = Reread(partial(read_request, peer=self.peer))
+        self._read = RequestHeads(self.peer)
 
     def data_received(self, data: bytes) -> None:
         """Body bytes go to the exchange; everything else waits for its turn."""

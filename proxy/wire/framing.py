@@ -197,12 +197,12 @@ def response_framing(
     Raises:
         Malformed: more than one reading is possible (RFC 9112 6.3).
     """
-    declared: Framing = UntilClose()
+    declared: Framing | None = None
     if b"transfer-encoding" in fields or b"content-length" in fields:
         declared = _declared(fields, repeated, http10=http10, decode=decode)
     if method == "HEAD" or status in BODILESS:
         return NO_BODY
-    return declared
+    return declared or UntilClose()
 
 
 def _declared(

@@ -49,6 +49,7 @@ _PUNCTUATION = b"!#$%&'*+.^_`|~"
 _SPELLINGS = bytes.maketrans(_PUNCTUATION, b"-" * len(_PUNCTUATION))
 _MOST_KNOWN = 4096
 _LONGEST_KNOWN = 64
+_MOST_KEPT = 16
 _NO_CONTENT = 204
 _OK = 200
 _NOT_PLAIN = re.compile(r"[^\x21-\x7e]|[%,]")
@@ -56,6 +57,8 @@ _PHRASES = {status.value: status.phrase.encode() for status in HTTPStatus}
 _DROP, _KEEP, _CHANGE = 0, 1, 2
 _PLAIN_CONNECTION = frozenset({b"keep-alive", b"close", b"Keep-Alive", b"Close"})
 _LOCATIONS = frozenset({b"location", b"content-location"})
+
+_VARYING = frozenset({b"authorization", b"content-length", b"traceparent"})
 
 LENGTH = frozenset({b"content-length"})
 # What is said of content that may have become another (RFC 9110 sections 8.8 and 14.3, RFC 9530).
@@ -166,6 +169,8 @@ class RequestLines:
         written = [*config.identity_headers, *config.upstream.headers]
         said = frozenset(name.encode().lower().translate(_SPELLINGS) for name in written)
         self._fates = _Fates((_HOP_BY_HOP | _OURS | said) - keeps, _FAMILIES)
+        # What varies is ours, and left out with the rest of that.
+        self._keeps_varying = not _VARYING.isdisjoint(keeps)
         rewritten = f"Host: {config.upstream.authority}\r\n".encode()
         self._host = rewritten if config.upstream.host_policy == "rewrite" else None
 
@@ -182,10 +187,11 @@ class RequestLines:
         `dropping` names further lower-cased headers to leave out, never such as a client chose; `target`
         stands in for the head's own.
         """
+        memo = head.memo if self._keeps_varying or target is not None else head.common
         key = self, dropping, target
-        kept: bytes | None = head.memo.get(key)
+        kept: bytes | None = memo.get(key)
         if kept is None:
-            kept = head.memo[key] = self._kept(head, dropping, target)
+            kept = memo[key] = self._kept(head, dropping, target)
         return kept + added
 
     def _kept(self, head: RequestHead, dropping: frozenset[bytes], target: bytes | None) -> bytes:
@@ -227,6 +233,15 @@ class ResponseLines:
         """
         if b"content-length" in response.fields and (response.status == _NO_CONTENT or response.status < _OK):
             dropping = together(dropping, LENGTH)  # RFC 9110 8.6
+        key = self, dropping, request.host
+        kept: bytes | None = response.memo.get(key)
+        if kept is None:
+            if len(response.memo) >= _MOST_KEPT:  # hosts are the clients' choice
+                response.memo.clear()
+            kept = response.memo[key] = self._kept(response, request, dropping)
+        return kept + added
+
+    def _kept(self, response: ResponseHead, request: RequestHead, dropping: frozenset[bytes]) -> bytes:
         fate = self._fates[dropping]
         lines = response.lines
         named = response.fields.get(b"connection")
@@ -241,7 +256,7 @@ class ResponseLines:
                 if fate[line[0]] is not _DROP
             ]
         )
-        return b"HTTP/1.1 %d %b\r\n%b%b" % (response.status, response.phrase, kept, added)
+        return b"HTTP/1.1 %d %b\r\n%b" % (response.status, response.phrase, kept)
 
     def _published(self, line: tuple[bytes, bytes], request: RequestHead) -> tuple[bytes, bytes]:
         """A location that names the upstream names this proxy instead: the other is nobody's to reach."""

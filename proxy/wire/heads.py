@@ -10,16 +10,14 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Mapping  # noqa: TC003 - msgspec reads the annotations when it first sees one
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Any
 
 from httptools import HttpParserUpgrade, HttpRequestParser, HttpResponseParser
-from msgspec import Struct
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from proxy.model import Peer, Reason, RequestHead
 from proxy.wire.tunnel import asks
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 Lines = tuple[tuple[bytes, bytes], ...]
 
@@ -36,8 +34,12 @@ _NEVER = frozenset[bytes]()
 _MOST_KNOWN = 2048
 _LONGEST_KNOWN = 64
 _LONGEST_KEPT = 4096
-
-_Read = TypeVar("_Read")
+# What each request of an agent may say anew, in its plainest form: that reads the same to everybody.
+_VARYING = {
+    b"authorization": re.compile(rb"[!-~]+ [!-~]+"),
+    b"content-length": re.compile(rb"[0-9]{1,18}"),
+    b"traceparent": re.compile(rb"[0-9a-f-]+"),
+}
 
 
 class ResponseHead(Struct, frozen=True, gc=False):
@@ -49,6 +51,7 @@ class ResponseHead(Struct, frozen=True, gc=False):
     lines: Lines
     fields: Mapping[bytes, bytes]
     repeated: frozenset[bytes]
+    memo: dict[Any, Any] = field(default_factory=dict)
 
 
 class _LowerNames(dict[bytes, bytes]):
@@ -139,28 +142,81 @@ def read_request(head: bytes, peer: Peer) -> tuple[RequestHead, Reason | None] |
     ), refused
 
 
-class Reread(Generic[_Read]):
-    """Reads the heads of one connection: one that comes again, byte for byte, is not read again.
+class RequestHeads:
+    """Reads the request heads of one connection, from one `peer`.
 
-    Agents that call, and streams that answer, say the same again and again, and reading is the dearest step.
-    One head for each connection, so no client takes another's place, and none is told what another said.
+    Agents say the same again and again, and reading is the dearest step. So a head that comes again, byte for
+    byte, is not read again, and of one in which only what varies has changed nothing else is. What is kept is
+    one head for each connection, so no client takes another's place, and none is told what another said.
     """
 
-    __slots__ = ("_head", "_read", "_result")
+    __slots__ = ("_head", "_peer", "_read")
 
-    def __init__(self, read: Callable[[bytes], _Read]) -> None:
-        self._read = read
+    def __init__(self, peer: Peer) -> None:
+        self._peer = peer
         self._head = b""
-        self._result: _Read | None = None
+        self._read: tuple[RequestHead, Reason | None] | None = None
 
-    def __call__(self, head: bytes) -> _Read:
-        """Read one head, as the function given would."""
-        if head == self._head and self._result is not None:
-            return self._result
-        result = self._read(head)
+    def __call__(self, head: bytes) -> tuple[RequestHead, Reason | None] | Reason:
+        """Read one head, as `read_request` would."""
+        before = self._read
+        if before is not None:
+            if head == self._head:
+                return before
+            varied = _varied(self._head, before[0], head)
+            if varied is not None:
+                self._head, self._read = head, (varied, before[1])
+                return self._read
+        read = read_request(head, self._peer)
+        if isinstance(read, tuple) and len(head) <= _LONGEST_KEPT:
+            self._head, self._read = head, read
+        return read
+
+
+def _varied(known: bytes, before: RequestHead, head: bytes) -> RequestHead | None:
+    """Read a head that is `known`, of which `before` was read, but for what varies; else None."""
+    if len(head) > _LONGEST_KEPT:
+        return None
+    lines, known_lines = head.split(b"\r\n"), known.split(b"\r\n")
+    if len(lines) != len(known_lines) or lines[0] != known_lines[0]:
+        return None
+    found, fields = list(before.lines), dict(before.fields)
+    for index, line in enumerate(lines):
+        if line == known_lines[index]:
+            continue
+        name, _ = found[index - 1]
+        lower = _LOWER[name]
+        told = line[len(name) + 2 :]
+        form = _VARYING.get(lower)
+        if (
+            form is None
+            or lower in before.repeated
+            or not form.fullmatch(told)
+            or line != b"%b: %b" % (name, told)
+        ):
+            return None
+        found[index - 1] = name, told
+        fields[lower] = told
+    return replace(before, lines=tuple(found), fields=fields, memo={})
+
+
+class ResponseHeads:
+    """Reads the response heads of one connection: one that comes again, byte for byte, is not read again."""
+
+    __slots__ = ("_head", "_read")
+
+    def __init__(self) -> None:
+        self._head = b""
+        self._read: ResponseHead | None = None
+
+    def __call__(self, head: bytes) -> ResponseHead | None:
+        """Read one head, as `read_response` would."""
+        if head == self._head:
+            return self._read
+        read = read_response(head)
         if len(head) <= _LONGEST_KEPT:
-            self._head, self._result = head, result
-        return result
+            self._head, self._read = head, read
+        return read
 
 
 def _absolute(target: bytes, host: bytes) -> tuple[bytes, bytes, Reason | None]:

@@ -12,7 +12,7 @@ from math import inf
 from typing import TYPE_CHECKING, cast
 
 from proxy.model import Reason
-from proxy.wire.heads import Reread, read_response
+from proxy.wire.heads import ResponseHeads
 
 if TYPE_CHECKING:
     from proxy.wire.exchange import Exchange
@@ -49,7 +49,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.exchange: Exchange | None = None
         self.reused = False
         self._pool = pool
-        self._read = Reread(read_response)
+        self._read = ResponseHeads()
         self._buffer = b""
         self._interim = 0
         self._held = False

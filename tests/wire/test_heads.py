@@ -7,7 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from proxy.model import Peer, Reason, RequestHead
-from proxy.wire.heads import Reread, read_request
+from proxy.wire.heads import RequestHeads, read_request
 from proxy.wire.heads import read_response as read_answer
 from tests.support.messages import read_request_head, read_response
 
@@ -174,6 +174,17 @@ def test_no_answer_is_read_otherwise_than_strictly(changes: list[tuple[int, byte
     assert _lines(message.lines) == head.lines
 
 
+CALL = b"\r\n".join(
+    [
+        b"POST /mcp HTTP/1.1",
+        b"Host: edge.test",
+        b"authorization: Bearer a.b.c",
+        b"Content-Length: 12",
+        b"Traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        b"",
+        b"",
+    ]
+)
 ALIKE = [
     HEAD,
     HEAD.replace(b"b=c", b"b=d"),
@@ -182,12 +193,64 @@ ALIKE = [
     HEAD.replace(b"Host", b"Hos t"),
     HEAD.replace(b"GET", b"TRACE"),
     HEAD.replace(b"\r\n\r\n", b"\r\nX-Long: %b\r\n\r\n" % (b"a" * 5000)),
+    CALL,
+    CALL.replace(b"a.b.c", b"a.b.d"),
+    CALL.replace(b": 12", b": 7"),
+    CALL.replace(b"-01", b"-00").replace(b"a.b.c", b"A.b.c").replace(b": 12", b": 0012"),
+    CALL.replace(b"Bearer a.b.c", b"Bearer a.b.c, Bearer d.e.f"),
+    CALL.replace(b"Bearer a.b.c", b"Bearer  a.b.c"),
+    CALL.replace(b"a.b.c", b"a.b.c "),
+    CALL.replace(b"a.b.c", b"a.b.\x01"),
+    CALL.replace(b"a.b.c", b"a.b.c\r\n d"),
+    CALL.replace(b"a.b.c", b"a.b.c\nX-A: 1"),
+    CALL.replace(b"n: B", b"n:B"),
+    CALL.replace(b"n: B", b"n : B"),
+    CALL.replace(b"auth", b"Auth"),
+    CALL.replace(b"auth", b"X-auth"),
+    CALL.replace(b": 12", b": +12"),
+    CALL.replace(b": 12", b": 12, 12"),
+    CALL.replace(b": 12", b": " + b"9" * 19),
+    CALL.replace(b": 12", b":"),
+    CALL.replace(b"Content-Length: 12", b"Transfer-Encoding: chunked"),
+    CALL.replace(b"Content-Length: 12\r\n", b"Content-Length: 12\r\nContent-Length: 12\r\n"),
+    CALL.replace(b"Content-Length: 12\r\n", b"Content-Length: 12\r\nContent-Length: 13\r\n"),
+    CALL.replace(b"\r\n\r\n", b"\r\nAuthorization: Bearer g.h.i\r\n\r\n"),
+    CALL.replace(b"\r\n\r\n", b"\r\nAuthorization: Bearer j.k.l\r\n\r\n"),
+    CALL.replace(b"-01", b"-01,00-1"),
+    CALL.replace(b"/mcp", b"/mcp2"),
+    CALL.replace(b"edge", b"edgy"),
 ]
 
 
 @given(st.lists(st.sampled_from(ALIKE), max_size=12))
 def test_a_head_that_comes_again_reads_as_it_did_and_any_other_as_itself(heads: list[bytes]) -> None:
-    reread = Reread(lambda head: read_request(head, PEER))
-    assert [reread(head) for head in heads] == [read_request(head, PEER) for head in heads]
+    read = RequestHeads(PEER)
+    assert [read(head) for head in heads] == [read_request(head, PEER) for head in heads]
     # The copy: what is compared is what was said, not where it lies.
-    assert [reread(bytes(bytearray(head))) for head in heads] == [read_request(head, PEER) for head in heads]
+    assert [read(bytes(bytearray(head))) for head in heads] == [read_request(head, PEER) for head in heads]
+
+
+@pytest.mark.parametrize("other", [pytest.param(head, id=str(index)) for index, head in enumerate(ALIKE)])
+def test_what_two_heads_have_in_common(other: bytes) -> None:
+    """Shared is what was worked out only between heads that differ in what varies."""
+    read = RequestHeads(PEER)
+    first, second = read(CALL), read(other)
+    assert isinstance(first, tuple)
+    if isinstance(second, Reason):
+        return
+    varying = {b"authorization", b"content-length", b"traceparent"}
+    assert (second[0].common is first[0].common) <= (
+        [line for line in first[0].lines if line[0].lower() not in varying]
+        == [line for line in second[0].lines if line[0].lower() not in varying]
+    )
+    assert (second[0].memo is first[0].memo) == (other == CALL)
+
+
+def test_what_varies_is_read_alone() -> None:
+    read = RequestHeads(PEER)
+    first, second = read(CALL), read(CALL.replace(b"a.b.c", b"d.e.f").replace(b": 12", b": 3"))
+    assert isinstance(first, tuple)
+    assert isinstance(second, tuple)
+    assert second[0].common is first[0].common
+    assert second[0].fields[b"authorization"] == b"Bearer d.e.f"
+    assert second[0].fields[b"content-length"] == b"3"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
@@ -57,6 +58,54 @@ async def test_requests_alike_but_for_their_tokens_keep_their_own_agents(tmp_pat
         lines = await proxy.lines()
     assert [arrived.value(b"x-agent-id") for arrived in server.requests] == [one.encode() for one in agents]
     assert [line["agent_id"] for line in lines] == agents
+
+
+TRACES = (f"{1:032x}", f"{2:032x}")
+
+
+async def test_what_varies_between_heads_is_each_request_s_own(tmp_path: Path) -> None:
+    """On one connection requests get what each of them gets on a connection of its own."""
+    agents = {agent: f"Bearer {token(sub=agent)}" for agent in ("acc_1", "acc_2")}
+    said = [
+        *agents.values(),
+        f"Bearer {token(scope='none')}",
+        f"Bearer {token(exp=1700000100)}",
+        f"Bearer {token()[:-4]}AAAA",
+        "Basic YTpi",
+        f"{agents['acc_1']},{agents['acc_2']}",
+    ]
+    drawn = Random(7)
+    requests = [
+        http(
+            "POST /guarded/a HTTP/1.1",
+            HOST,
+            f"Authorization: {drawn.choice(said)}",
+            f"traceparent: 00-{drawn.choice(TRACES)}-00f067aa0ba902b7-01",
+            f"Content-Length: {len(body)}",
+            body=body,
+        )
+        for body in drawn.choices((b"", b"b", b"bb", b"body and more"), k=80)
+    ]
+    statuses = []
+    async with upstream() as server, keystile(tmp_path, server.url) as proxy:
+        for request in requests:
+            async with proxy.client() as client:
+                await client.write(request)
+                statuses.append((await client.response()).status)
+        async with proxy.client() as client:
+            for request in requests:
+                await client.write(request)
+                statuses.append((await client.response()).status)
+        lines = await proxy.lines()
+    assert set(statuses) == {200, 400, 401, 403}
+    arrived = [(one.value(b"x-agent-id"), one.value(b"traceparent"), one.body) for one in server.requests]
+    named = [
+        [line.get(name) for name in ("status", "reason", "agent_id", "trace_id", "bytes_in")]
+        for line in lines
+    ]
+    assert statuses[:80] == statuses[80:]
+    assert arrived[: len(arrived) // 2] == arrived[len(arrived) // 2 :]
+    assert named[:80] == named[80:]
 
 
 async def test_everybody_is_answered_when_the_upstream_refuses_connections(tmp_path: Path) -> None:
