@@ -2,20 +2,42 @@
 
 A finished request becomes one JSON line (`AccessLog`), the verified identity's members in it ready-made per
 token (`fragment`), and is counted among those like it (`Metrics`); what happens to the process itself goes to
-stderr (`configure_operations`). The room knows records, queues and outputs, and takes no decision.
+stderr (`configure_operations`). Lines are read back by what is asked of them (`Query`): one after another
+(`search`, `summarise`), or whole logs at once (`scan`). The room knows records, queues, outputs and logs, and
+takes no decision.
 """
 
 from proxy.audit.access import AccessLog, LogState
+from proxy.audit.agents import AgentRow, Tally, summarise
+from proxy.audit.blocks import ReadError, Source, source
+from proxy.audit.entries import Asked, Entry
 from proxy.audit.line import fragment
 from proxy.audit.metrics import BOUNDS, Metrics, Requests
+from proxy.audit.moments import moment
 from proxy.audit.operations import configure_operations
+from proxy.audit.query import Query, search
+from proxy.audit.scan import Found, Gaps, scan
 
 __all__ = [
     "BOUNDS",
     "AccessLog",
+    "AgentRow",
+    "Asked",
+    "Entry",
+    "Found",
+    "Gaps",
     "LogState",
     "Metrics",
+    "Query",
+    "ReadError",
     "Requests",
+    "Source",
+    "Tally",
     "configure_operations",
     "fragment",
+    "moment",
+    "scan",
+    "search",
+    "source",
+    "summarise",
 ]

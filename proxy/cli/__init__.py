@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from proxy.cli.audit import audit
 from proxy.cli.check import check
 from proxy.cli.demo import demo
 from proxy.cli.explain import explain
@@ -24,7 +25,7 @@ app = typer.Typer(
     # A pretty traceback shows local variables, and a local variable can be a token.
     pretty_exceptions_enable=False,
 )
-for _command in (run, check, explain, revoke, token, demo, schema):
+for _command in (run, check, explain, audit, revoke, token, demo, schema):
     app.command()(_command)
 
 

@@ -1,0 +1,148 @@
+"""The law of the sieve: whatever it holds back, parsing would not have found either, whoever wrote the line."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from proxy.audit.entries import read_line
+from proxy.audit.query import Matcher, Query
+from proxy.audit.sieve import torn
+from proxy.model import Call
+from tests.support.logs import agent, at, dropped, line, recall
+
+NOON = "2026-11-22T12:00:00"
+ANN = agent("ann")
+
+# Few characters, so that texts meet; among them all that JSON writers treat each in their way.
+_CHARS = st.sampled_from([*'ab4./\\"*?<&{}[]:,', "\x7f", "\x1b", "\u2028", "\xe9", "\U0001f9c0", "\x00", " "])
+_TEXT = st.text(_CHARS, max_size=8)
+_VALUE = st.recursive(
+    st.one_of(_TEXT, st.integers(-50, 50), st.floats(allow_nan=False, width=16), st.booleans(), st.none()),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(_TEXT, inner, max_size=2),
+    max_leaves=4,
+)
+_CALL = st.builds(
+    lambda tool, resource, key: Call("tools/call", tool, resource, None, {"key": key}),
+    _TEXT, st.none() | _TEXT, _VALUE,
+)  # fmt: skip
+
+
+@st.composite
+def _written(draw: st.DrawFn) -> bytes:
+    """A line of ours, or what became of it in other hands."""
+    who = draw(st.none() | st.builds(lambda name: agent(name or "a"), _TEXT))
+    mcp = draw(st.none() | _CALL | st.tuples(_CALL, _CALL))
+    minute = draw(st.integers(0, 59))
+    ours = line(f"2026-11-22T12:{minute:02}:00", who, mcp, path=f"/{draw(_TEXT)}")
+    writer = draw(st.sampled_from(_WRITERS))
+    return writer(ours.rstrip(b"\n"))
+
+
+def _escaping(line: bytes, chars: str) -> bytes:
+    """Escape characters of strings that need not be escaped."""
+    text = json.dumps(json.loads(line), ensure_ascii=False)
+    for char in chars:
+        text = text.replace(char, "\\/" if char == "/" else f"\\u{ord(char):04x}")
+    return text.encode()
+
+
+_WRITERS = [
+    lambda line: line,
+    lambda line: json.dumps(json.loads(line)).encode(),
+    lambda line: json.dumps(
+        json.loads(line), ensure_ascii=False, separators=(",", ":"), sort_keys=True
+    ).encode(),
+    lambda line: _escaping(line, "/"),
+    lambda line: _escaping(line, "ab"),
+    lambda line: _escaping(line, "<&"),
+    lambda line: line + b"\r",
+    lambda line: line[: len(line) // 2],
+]
+
+_GLOB = st.one_of(st.none(), _TEXT, _TEXT.map(lambda text: f"*{text}"), st.integers(-50, 50).map(str))
+_WHEN = st.none() | st.integers(0, 60).map(lambda minute: at(NOON) + 60 * minute)
+_QUERY = st.builds(
+    lambda target, agent, tool, start, end: Query(target, agent and f"acc_{agent}", tool, start=start, end=end),
+    _GLOB, _GLOB, _GLOB, _WHEN, _WHEN,
+)  # fmt: skip
+
+
+def _parsed(block: bytes, query: Query) -> list[bytes]:
+    """The answer by parsing every line."""
+    matcher = Matcher(query)
+    return [one for one in block.split(b"\n") if (entry := read_line(one)) and matcher.matches(entry)]
+
+
+def _sifted(block: bytes, query: Query) -> list[bytes]:
+    matcher = Matcher(query)
+    matcher.sieve.learn(block)
+    found = ((at, one, read_line(one)) for at, one in matcher.sieve.candidates(block))
+    return [block[at : at + len(one)] for at, one, entry in found if entry and matcher.matches(entry)]
+
+
+@given(st.lists(_written(), max_size=6), _QUERY, st.booleans())
+@example([line(NOON, ANN, recall(["a/b"])).rstrip()], Query(target="a/b"), True)
+def test_no_line_is_lost_and_none_is_added(lines: list[bytes], query: Query, ended: bool) -> None:
+    block = b"\n".join(lines) + b"\n" * ended
+    expected = _parsed(block, query)
+    assert _sifted(block, query) == expected
+    sieve = Matcher(query).sieve
+    assert [one for one in block.split(b"\n") if sieve.passes(one) and one in expected] == expected
+
+
+@given(st.data())
+def test_whatever_a_line_names_is_found(data: st.DataObject) -> None:
+    value = data.draw(_TEXT)
+    one = data.draw(st.sampled_from(_WRITERS[:-1]))(line(NOON, ANN, recall(value)).rstrip(b"\n"))
+    assert _sifted(one, Query(target=value)) == [one]
+
+
+HELD = [
+    pytest.param(Query(target="mem-1"), [recall("mem-1")], [recall("mem-2"), recall("mem_1")], id="a target"),
+    pytest.param(Query(target='"mem"-1'), [recall('"mem"-1')], [recall("mem")], id="a target with quotation marks"),
+    pytest.param(Query(tool="read_*"), [recall("x", "read_a")], [recall("x", "write_a")], id="a tool"),
+    pytest.param(Query(target="4*"), [recall(4), recall("41")], [recall(5)], id="what may be a number"),
+    pytest.param(Query(target="x", start=at(NOON)), [recall("x")], [recall("y")], id="a moment as well"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("query", "kept", "held"), HELD)
+def test_what_cannot_match_is_not_parsed(query: Query, kept: list[Any], held: list[Any]) -> None:
+    lines = [line(NOON, agent("q"), call) for call in kept + held]
+    found = [one for _, one in Matcher(query).sieve.candidates(b"".join(lines))]
+    assert found == [one.rstrip(b"\n") for one in lines[: len(kept)]]
+
+
+def test_a_moment_alone_holds_lines_back() -> None:
+    lines = [line(f"2026-11-22T{hour}:00:00", ANN, recall("x")) for hour in (11, 12, 13)]
+    query = Query(start=at(NOON), end=at("2026-11-22T13:00:00"))
+    assert [one for _, one in Matcher(query).sieve.candidates(b"".join(lines))] == [lines[1].rstrip(b"\n")]
+
+
+def test_what_tells_of_gaps_passes_whatever_is_asked() -> None:
+    told = [dropped(NOON, NOON, 3), line(NOON, ANN, recall("v" * 300)), line(NOON, ANN, recall("y"))]
+    found = [one for _, one in Matcher(Query(target="x")).sieve.candidates(b"".join(told))]
+    assert found == [one.rstrip(b"\n") for one in told[:2]]
+
+
+TORN = [
+    pytest.param(b'{"a":1}\n{"b":2}\n', [], id="two lines"),
+    pytest.param(b'{"a":1}\n{"b":2}', [], id="the last without its end"),
+    pytest.param(b'{"a":1}\r\n{"b":2}\r\n', [], id="ends as of another system"),
+    pytest.param(b'{"a":1}\n\n  \n{"b":2}\n', [], id="empty lines"),
+    pytest.param(b'{"a":1}\n{"b":\n', [8], id="a line without its end"),
+    pytest.param(b'"a":1}\n{"b":2}\n', [0], id="a line without its begin"),
+    pytest.param(b'{"a":1}\nx{"b":2}\n{"c":3}\n', [8], id="a line with something before it"),
+    pytest.param(b"\x00\x00\n", [0], id="no text"),
+    pytest.param(b"}\n{", [0, 2], id="halves"),
+]
+
+
+@pytest.mark.parametrize(("block", "places"), TORN)
+def test_lines_that_are_not_whole(block: bytes, places: list[int]) -> None:
+    assert torn(block) == places
