@@ -127,8 +127,8 @@ def _leaves(value: object) -> Iterator[str]:
             yield from one.spellings
         elif isinstance(one, str):
             yield one
-        else:
-            yield {True: "true", False: "false"}.get(one, "null")  # type: ignore[call-overload]  # JSON leaves nothing else
+        elif one is not None:
+            yield "true" if one else "false"
 
 
 class _Number(Struct, gc=False):

@@ -71,12 +71,14 @@ class Matcher:
 
     def covers(self, entry: Entry) -> bool:
         """Whether `entry` is asked for, but for what its messages name."""
+        for name, pattern in self._whole:
+            if not pattern(getattr(entry, name)):
+                return False
         return (
-            (self._start is None or entry.timestamp >= self._start)
+            entry.event in LINES
+            and (self._start is None or entry.timestamp >= self._start)
             and (self._end is None or entry.timestamp < self._end)
             and (self._decision is None or entry.decision == self._decision)
-            and entry.event in LINES
-            and all(pattern(getattr(entry, name)) for name, pattern in self._whole)
         )
 
 

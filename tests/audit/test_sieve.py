@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -46,9 +47,12 @@ def _written(draw: st.DrawFn) -> bytes:
 def _escaping(line: bytes, chars: str) -> bytes:
     """Escape characters of strings that need not be escaped."""
     text = json.dumps(json.loads(line), ensure_ascii=False)
-    for char in chars:
-        text = text.replace(char, "\\/" if char == "/" else f"\\u{ord(char):04x}")
-    return text.encode()
+
+    def spelled(found: re.Match[str]) -> str:
+        one = found[0]
+        return one if one not in chars else "\\/" if one == "/" else f"\\u{ord(one):04x}"
+
+    return re.sub(r"\\u....|\\.|.", spelled, text).encode()
 
 
 _WRITERS = [
@@ -104,9 +108,9 @@ def test_whatever_a_line_names_is_found(data: st.DataObject) -> None:
 
 HELD = [
     pytest.param(Query(target="mem-1"), [recall("mem-1")], [recall("mem-2"), recall("mem_1")], id="a target"),
-    pytest.param(Query(target='"mem"-1'), [recall('"mem"-1')], [recall("mem")], id="a target with quotation marks"),
+    pytest.param(Query(target='"nim"-1'), [recall('"nim"-1')], [recall("n")], id="a target with quotation marks"),
     pytest.param(Query(tool="read_*"), [recall("x", "read_a")], [recall("x", "write_a")], id="a tool"),
-    pytest.param(Query(target="4*"), [recall(4), recall("41")], [recall(5)], id="what may be a number"),
+    pytest.param(Query(target="47*"), [recall(47), recall("471")], [recall(57)], id="what may be a number"),
     pytest.param(Query(target="x", start=at(NOON)), [recall("x")], [recall("y")], id="a moment as well"),
 ]  # fmt: skip
 
