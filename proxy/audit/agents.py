@@ -59,8 +59,7 @@ class Tally:
         row = self._rows.get(key)
         if row is None:
             row = self._rows[key] = AgentRow(entry.agent_id, None, entry.issuer, at, at)
-        if at < row.first:
-            row.first = at
+        row.first = min(row.first, at)
         if at >= row.last:
             row.last = at
             row.agent_name = entry.agent_name or row.agent_name

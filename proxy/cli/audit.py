@@ -61,8 +61,9 @@ def audit(  # noqa: PLR0913 - each is an option
 ) -> None:
     """Say which agents did what: a table of those that a log names, or its lines.
 
-    `*` stands for any characters and `?` for one. Times without a zone are local. The exit code is 0 where
-    something was found, 1 where nothing was, 2 where the input is wrong or a log was not read to its end.
+    `*` stands for any characters and `?` for one. Times without a zone are local.
+
+    Exit codes: 0 found, 1 nothing found, 2 wrong input, or a log that was not read to its end.
     """
     if lines + as_json + as_csv > 1:
         raise typer.BadParameter("choose one of them", param_hint="--lines, --json, --csv")

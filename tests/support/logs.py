@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _LINES = Lines(0)
 
 
-def agent(name: str, **changed: Any) -> Caller:
+def agent(name: str, /, **changed: Any) -> Caller:
     """A verified caller; `name` stands in its id, its name and its audit URL."""
     told = {"id": f"acc_{name}", "name": name, "audit_url": f"https://agentlair.dev/audit/acc_{name}"}
     return caller(**told | changed)
