@@ -191,7 +191,10 @@ class _Logger(structlog.BoundLoggerBase):
     """structlog's way from a record to the queue; one method, for a rendered line knows its own level."""
 
     def write(self, record: _Record) -> bool:
-        taken: bool = self._proxy_to_logger("append", record)  # type: ignore[arg-type]  # the event is the record: keyword arguments double the cost
+        # structlog's own way copies the context, which is empty here, at half the cost of a line.
+        for render in self._processors:
+            line: Any = render(self._logger, "append", {"event": record})
+        taken: bool = self._logger.append(*line[0])
         return taken
 
 

@@ -100,15 +100,15 @@ def _untold(told: list[Slip], found: list[Slip], tree: object) -> list[Slip]:
 def _absent(config: Config) -> Iterator[Slip]:
     for index, issuer in enumerate(config.issuers):
         if isinstance(issuer.jwks, JwksFile) and not S_ISREG(_mode(issuer.jwks.path)):
-            yield _no_file(("issuers", index, "jwks"), issuer.jwks.path)
+            yield _no_file(("issuers", index, "jwks"))
         if issuer.ca is not None and not S_ISREG(_mode(issuer.ca)):
-            yield _no_file(("issuers", index, "ca"), issuer.ca)
+            yield _no_file(("issuers", index, "ca"))
     if (
         config.assertion is not None
         and config.assertion.key is not None
         and not S_ISREG(_mode(config.assertion.key))
     ):
-        yield _no_file(("assertion", "key"), config.assertion.key)
+        yield _no_file(("assertion", "key"))
     if isinstance(config.revocations, RevocationFile) and not S_ISREG(_mode(config.revocations.path)):
         yield Slip(("revocations",), "not a file", "mend the path, or make it: [] revokes nothing")
     if config.jwks_cache is not None and _mode(config.jwks_cache) and not S_ISDIR(_mode(config.jwks_cache)):
@@ -125,8 +125,9 @@ def _mode(path: Path) -> int:
         return 0
 
 
-def _no_file(at: Location, path: Path) -> Slip:
-    return Slip(at, "not a file", f"mend the path (relative to the configuration): {path} is looked for")
+def _no_file(at: Location) -> Slip:
+    # The path itself may be what a reference to a secret became.
+    return Slip(at, "not a file", "mend the path: a relative one starts at the configuration's own folder")
 
 
 def _line(lines: Mapping[Location, int], at: Location) -> int | None:

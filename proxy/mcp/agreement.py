@@ -51,22 +51,15 @@ def disagreement(head: RequestHead, reading: Reading) -> Deny | None:
         return _TWICE
     version = fields.get(b"mcp-protocol-version")
     method, name = fields.get(b"mcp-method"), fields.get(b"mcp-name")
-    if version is None and method is None and name is None:
-        return next(filter(None, (_unversioned(message) for message in reading.messages)), None)
     modern = is_modern(head)
+    bare = method is None and name is None and not modern
     for message in reading.messages:
-        refused = (
-            _version(version, message)
-            or _method(method, message, required=modern)
-            or _name(name, message, required=modern)
-        )
+        refused = None if message.protocol is None else _version(version, message)
+        if refused is None and not bare:
+            refused = _method(method, message, required=modern) or _name(name, message, required=modern)
         if refused is not None:
             return refused
     return None
-
-
-def _unversioned(message: Message) -> Deny | None:
-    return _version(None, message) if message.protocol is not None else None
 
 
 def _version(said: bytes | None, message: Message) -> Deny | None:

@@ -90,6 +90,9 @@ class UpstreamConnection(asyncio.Protocol):
         head = self._read(data[: end + 4])
         if head is None or end > _LONGEST_HEAD:
             exchange.failed(Reason.UPSTREAM_MALFORMED)
+        elif head.status < _FIRST_FINAL and b"transfer-encoding" in head.fields:
+            # It has no body to code (RFC 9112 6.1); some readers would find one.
+            exchange.failed(Reason.UPSTREAM_MALFORMED)
         elif head.status >= _FIRST_FINAL:
             self._interim = 0
             exchange.answered(head, data[end + 4 :])

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from proxy.model import Closing, Opening
 
 # Turns of the loop in which nothing moves, before nothing more is expected to.
-_QUIET_TURNS = 4
+_QUIET_TURNS = 8
 
 
 class Transport(asyncio.Transport):

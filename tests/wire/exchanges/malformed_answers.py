@@ -191,6 +191,10 @@ ANSWER_HEADS = [
         id="an upgrade that nobody asked for",
     ),
     pytest.param(_broken(b"HTTP/1.1 100 Continue\r\nX-A : b\r\n\r\n" + OK), id="a malformed interim answer"),
+    pytest.param(
+        _broken(b"HTTP/1.1 103 Early Hints\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + OK),
+        id="an interim answer with a coding",
+    ),
 ]
 
 ANSWER_BODIES = [
