@@ -7,19 +7,20 @@ its name. Must never know what a line says.
 from __future__ import annotations
 
 import gzip
-import io
 import os
 import stat
 import sys
 import zlib
 from contextlib import contextmanager, suppress
+from functools import partial
 from importlib import import_module
-from typing import IO, TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from io import BufferedReader
     from types import ModuleType
 
 STDIN: Final = "-"
@@ -57,14 +58,14 @@ def source(name: str) -> Source:
     if name == STDIN:
         return Source(name)
     try:
-        with open(name, "rb", buffering=0) as file:  # noqa: PTH123 - a FIFO is a log as well
-            held = os.fstat(file.fileno())
-            if not stat.S_ISREG(held.st_mode):
-                return Source(name)
-            packed = file.read(4).startswith((_GZIP, _ZSTD))
-            return Source(name, 0 if packed else held.st_size, held.st_size)
+        held = os.stat(name)  # noqa: PTH116 - a FIFO that is opened twice has lost what was written to it
+        if not stat.S_ISREG(held.st_mode) and not stat.S_ISDIR(held.st_mode):
+            return Source(name)
+        with open(name, "rb") as file:  # noqa: PTH123 - a name may be of anything
+            packed = file.read(len(_ZSTD)).startswith((_GZIP, _ZSTD))
     except OSError as error:
         raise ReadError(f"{name}: {error.strerror}") from None
+    return Source(name, 0 if packed else held.st_size, held.st_size)
 
 
 def cuts(log: Source, piece: int) -> list[int]:
@@ -120,37 +121,31 @@ def line_at(name: str, place: int) -> int:
 
 
 @contextmanager
-def _opened(name: str) -> Iterator[IO[bytes]]:
+def _opened(name: str) -> Iterator[BufferedReader]:
     """A log to read from; whatever goes wrong meanwhile names it."""
     try:
         if name == STDIN:
-            yield sys.stdin.buffer
+            yield cast("BufferedReader", sys.stdin.buffer)
         else:
-            with open(name, "rb", buffering=0) as file:  # noqa: PTH123 - a FIFO is a log as well
+            with open(name, "rb") as file:  # noqa: PTH123 - a FIFO is a log as well
                 yield file
     except (OSError, EOFError, ValueError, zlib.error) as error:
         spoken = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise ReadError(f"{name}: {spoken}") from None
 
 
-def _plain(name: str, file: IO[bytes]) -> Iterator[bytes]:
+def _plain(name: str, file: BufferedReader) -> Iterator[bytes]:
     """What stands in `file`, unpacked."""
-    buffered = (
-        io.BufferedReader(cast("io.RawIOBase", file), _BLOCK)
-        if name != STDIN
-        else cast("io.BufferedReader", file)
-    )
-    start = buffered.peek(4)[:4]
+    start = file.peek(len(_ZSTD))
     if start.startswith(_GZIP):
-        unpacked: IO[bytes] = cast("IO[bytes]", gzip.GzipFile(fileobj=buffered))
-    elif start == _ZSTD:
-        unpacked = _zstd(name).open(buffered)
+        with gzip.GzipFile(fileobj=file) as unpacked:
+            yield from iter(partial(unpacked.read1, _BLOCK), b"")
+    elif start.startswith(_ZSTD):
+        with _zstd(name).open(file) as unpacked:
+            yield from iter(partial(unpacked.read1, _BLOCK), b"")
     else:
-        unpacked = buffered
-    # A pipe gives what it has: `tail -f` is not waited for.
-    take = getattr(unpacked, "read1", unpacked.read)
-    while data := take(_BLOCK):
-        yield data
+        # A pipe gives what it has.
+        yield from iter(partial(file.read1, _BLOCK), b"")
 
 
 def _zstd(name: str) -> ModuleType:

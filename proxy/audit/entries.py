@@ -1,7 +1,7 @@
 """From line to entry: what an access line says, read back.
 
 Knows the names of the fields and how they may be written. Must never know files, or what is asked of them.
-Pure. What it reads may come from anywhere: whatever is no access line is None, and nothing raises.
+Pure. What it reads may come from anywhere: whatever is no access line is passed over, and nothing raises.
 """
 
 from __future__ import annotations
@@ -9,13 +9,15 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from json import JSONDecoder
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from msgspec import Raw, Struct
 
+from proxy.audit.translate import records
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Sequence
 
 _STAMP: Final = 24
 _FRACTION: Final = re.compile(r"-?\d+\.\d+", re.ASCII)
@@ -23,7 +25,10 @@ _JSON_TEXT: Final = ("[", "{")
 
 
 class Asked(Struct, omit_defaults=True, gc=False):
-    """What one message asked an MCP server for; `arguments` are the named ones, each still JSON."""
+    """What one message asked an MCP server for; `arguments` are the named ones.
+
+    Those of a line in our own format are still JSON: most are never looked at.
+    """
 
     method: str | None = None
     tool: str | None = None
@@ -36,8 +41,8 @@ class Asked(Struct, omit_defaults=True, gc=False):
         for name in (self.tool, self.resource, self.prompt):
             if name is not None:
                 yield name
-        for raw in (self.arguments or {}).values():
-            yield from _texts(bytes(raw))
+        for value in (self.arguments or {}).values():
+            yield from _texts(value)
 
 
 class Entry(Struct, gc=False):
@@ -76,21 +81,63 @@ class Entry(Struct, gc=False):
 
 _NOTHING: Final = Asked()
 _decode: Final = msgspec.json.Decoder(Entry).decode
+_MEMBERS: Final = frozenset(field.name for field in msgspec.structs.fields(Entry))
 
 
-def read_line(line: bytes) -> Entry | None:
-    """Read one line; None where it is no access line, whole and well formed."""
+def read_line(line: bytes) -> Sequence[Entry]:
+    """Read one line, in any format; empty where it is no access line, whole and well formed.
+
+    That is one entry, or as many as an OpenTelemetry Collector has put together in a line.
+    """
     try:
         entry = _decode(line)
-    except (ValueError, RecursionError):  # msgspec's own, and UnicodeDecodeError
+    except UnicodeDecodeError:
+        return ()
+    except (ValueError, RecursionError):  # msgspec's own is a ValueError
+        return _foreign(line)
+    return (entry,) if _dated(entry) else ()
+
+
+def _foreign(line: bytes) -> list[Entry]:
+    try:
+        found = [_entry(members) for members in records(_json(line.decode()))]
+    except (ValueError, RecursionError):
+        return []
+    return [entry for entry in found if entry is not None and _dated(entry)]
+
+
+def _entry(members: dict[str, Any]) -> Entry | None:
+    """An entry of members of any type; None where one of them cannot be."""
+    told = {name: value for name, value in members.items() if name in _MEMBERS and name != "mcp"}
+    mcp = members.get("mcp")
+    try:
+        entry = msgspec.convert(told, Entry)
+        if isinstance(mcp, dict):
+            entry.mcp = _asked(mcp)
+        elif isinstance(mcp, list):
+            entry.mcp = [_asked(one) for one in mcp]
+    except msgspec.ValidationError:
         return None
-    at = entry.timestamp
-    if len(at) != _STAMP or at[23] != "Z" or at[10] != "T":
-        told = _told(at)
-        if told is None:
-            return None
-        entry.timestamp = told
     return entry
+
+
+def _asked(message: object) -> Asked:
+    if not isinstance(message, dict):
+        raise msgspec.ValidationError
+    asked = msgspec.convert({name: value for name, value in message.items() if name != "arguments"}, Asked)
+    arguments = message.get("arguments")
+    asked.arguments = arguments if isinstance(arguments, dict) else None
+    return asked
+
+
+def _dated(entry: Entry) -> bool:
+    """Whether its moment is one; it has the form of ours then."""
+    at = entry.timestamp
+    if len(at) == _STAMP and at[23] == "Z" and at[10] == "T":
+        return True
+    told = _told(at)
+    entry.timestamp = told or at
+    return told is not None
 
 
 def _told(at: str) -> str | None:
@@ -103,10 +150,11 @@ def _told(at: str) -> str | None:
     return f"{moment.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
 
 
-def _texts(raw: bytes) -> Iterator[str]:
+def _texts(value: object) -> Iterator[str]:
     """What an argument's value says, as texts: a list's or an object's are those of its members."""
     try:
-        value = _json(raw.decode())
+        if isinstance(value, Raw):
+            value = _json(bytes(value).decode())
         yield from _leaves(value)
         if isinstance(value, str) and value.startswith(_JSON_TEXT):
             # A line holds a list or an object as its JSON text.
@@ -123,23 +171,25 @@ def _leaves(value: object) -> Iterator[str]:
             left += one
         elif isinstance(one, dict):
             left += one.values()
-        elif isinstance(one, _Number):
-            yield from one.spellings
         elif isinstance(one, str):
             yield one
-        elif one is not None:
+        elif isinstance(one, bool):
             yield "true" if one else "false"
+        elif isinstance(one, _Float):
+            # 42 and 42.0 are the same to a server.
+            yield from {
+                one.text,
+                one.text.rstrip("0").rstrip(".") if _FRACTION.fullmatch(one.text) else one.text,
+            }
+        elif isinstance(one, int):
+            yield str(one)
 
 
-class _Number(Struct, gc=False):
-    """A number as it was written, for 42 and 42.0 are the same to a server."""
+class _Float(float):
+    """A number as it was written: what a search for its digits would find."""
 
-    text: str
-
-    @property
-    def spellings(self) -> Mapping[str, None]:
-        plain = self.text.rstrip("0").rstrip(".") if _FRACTION.fullmatch(self.text) else self.text
-        return dict.fromkeys((self.text, plain))
+    def __init__(self, text: str) -> None:
+        self.text = text
 
 
-_json: Final = JSONDecoder(parse_int=_Number, parse_float=_Number, parse_constant=_Number).decode
+_json: Final = JSONDecoder(parse_float=_Float, parse_constant=_Float).decode

@@ -115,10 +115,8 @@ def search(sources: Iterable[Iterable[bytes]], query: Query) -> Iterator[Entry]:
         for line in lines:
             if not matcher.sieve.passes(line):
                 continue
-            entry = read_line(line)
-            if entry is None:
-                continue
-            asked = matcher.matches(entry)
-            if asked:
-                entry.mcp = None if entry.mcp is None else asked
-                yield entry
+            for entry in read_line(line):
+                asked = matcher.matches(entry)
+                if asked:
+                    entry.mcp = None if entry.mcp is None else asked
+                    yield entry

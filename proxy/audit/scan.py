@@ -193,26 +193,25 @@ class _Reading:
         self._span(self._end[self._end.rfind(b"\n", 0, -1) + 1 :])
 
     def _span(self, line: bytes) -> None:
-        if entry := read_line(line):
+        for entry in read_line(line):
             self._found.gaps.merge(Gaps(first=entry.timestamp, last=entry.timestamp))
 
     def _take(self, line: bytes) -> bool:
-        entry = read_line(line)
-        if entry is None:
-            return not line.strip()
-        asked = self._matcher.matches(entry)
-        if asked:
-            self._found.matched += 1
-            self._found.gaps.sampled |= entry.sample_rate is not None
-            if self._lines:
-                self._found.lines.append(line)
-            else:
+        entries = read_line(line)
+        before = self._found.matched
+        for entry in entries:
+            asked = self._matcher.matches(entry)
+            if asked:
+                self._found.matched += 1
+                self._found.gaps.sampled |= entry.sample_rate is not None
                 self._found.tally.add(entry, asked)
-        elif entry.event not in LINES:
-            self._tell(entry)
-        elif entry.truncated and self._targeted and self._matcher.covers(entry):
-            self._found.gaps.cut += 1
-        return True
+            elif entry.event not in LINES:
+                self._tell(entry)
+            elif entry.truncated and self._targeted and self._matcher.covers(entry):
+                self._found.gaps.cut += 1
+        if self._lines and self._found.matched > before:
+            self._found.lines.append(line)
+        return bool(entries) or not line.strip()
 
     def _tell(self, entry: Entry) -> None:
         """Take in what a line says that stands for others."""

@@ -27,7 +27,7 @@ _HIDDEN: Final = re.compile(rb"\\(?:u00[2-7]|/)")
 # How a number, true, false and null begin: as values these stand without a quotation mark.
 _BARE: Final = "-0123456789tfnNI"
 # Lines that say what the log does not hold.
-_TELLING: Final = (b"access_dropped", b'"truncated":')
+_TELLING: Final = (b"access_dropped", b'truncated"')
 _OPEN, _SHUT = b"{}"
 # Where the moment stands, if the line is a request's and begins as ours do.
 _STAMPED: Final = re.compile(

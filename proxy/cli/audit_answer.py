@@ -14,7 +14,6 @@ from json.encoder import encode_basestring_ascii
 from typing import TYPE_CHECKING
 
 from msgspec import to_builtins
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -71,7 +70,7 @@ _HINT = "; the value of an argument is only logged where log.arguments names it,
 
 
 def _table(rows: list[AgentRow]) -> str:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     several = len({row.issuer for row in rows if row.issuer}) > 1
     for name in ("agent", "name", *(["issuer"] if several else [])):
         table.add_column(name, overflow="fold")

@@ -165,7 +165,7 @@ STRANGE = [
 
 @pytest.mark.parametrize("raw", STRANGE)
 def test_what_is_no_access_line_is_none(raw: bytes) -> None:
-    assert read_line(raw) is None
+    assert not read_line(raw)
     assert list(search([[raw]], Query())) == []
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from proxy.audit.entries import read_line
 from proxy.audit.query import Matcher, Query
 from proxy.audit.sieve import torn
+from proxy.audit.translate import to_ecs, to_otel
 from proxy.model import Call
 from tests.support.logs import agent, at, dropped, line, recall
 
@@ -65,6 +66,8 @@ _WRITERS = [
     lambda line: _escaping(line, "ab"),
     lambda line: _escaping(line, "<&"),
     lambda line: line + b"\r",
+    lambda line: json.dumps(to_ecs(json.loads(line), {"service.name": "memory"})).encode(),
+    lambda line: json.dumps(to_otel(json.loads(line), {"service.name": "memory"})).encode(),
     lambda line: line[: len(line) // 2],
 ]
 
@@ -79,14 +82,14 @@ _QUERY = st.builds(
 def _parsed(block: bytes, query: Query) -> list[bytes]:
     """The answer by parsing every line."""
     matcher = Matcher(query)
-    return [one for one in block.split(b"\n") if (entry := read_line(one)) and matcher.matches(entry)]
+    return [one for one in block.split(b"\n") if any(map(matcher.matches, read_line(one)))]
 
 
 def _sifted(block: bytes, query: Query) -> list[bytes]:
     matcher = Matcher(query)
     matcher.sieve.learn(block)
     found = ((at, one, read_line(one)) for at, one in matcher.sieve.candidates(block))
-    return [block[at : at + len(one)] for at, one, entry in found if entry and matcher.matches(entry)]
+    return [block[at : at + len(one)] for at, one, said in found if any(map(matcher.matches, said))]
 
 
 @given(st.lists(_written(), max_size=6), _QUERY, st.booleans())

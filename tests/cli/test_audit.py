@@ -8,6 +8,7 @@ import io
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from importlib import import_module
@@ -37,10 +38,9 @@ LOG = b"".join(
 )
 HOUR = ["--from", f"{DAY}14:00Z", "--to", f"{DAY}15:00Z"]
 TABLE = """\
-agent     name   calls   first                 last                  tools                  refusals                 audit_url
-─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-acc_ann   ann        2   2026-11-22 14:03:07   2026-11-22 14:04:00   recall 1, remember 1                            https://agentlair.dev/audit/acc_ann
-acc_bob   bob        0   2026-11-22 14:06:00   2026-11-22 14:06:00                          1 (scope_insufficient)   https://agentlair.dev/audit/acc_bob
+agent    name  calls  first                last                 tools                 refusals                audit_url
+acc_ann  ann       2  2026-11-22 14:03:07  2026-11-22 14:04:00  recall 1, remember 1                          https://agentlair.dev/audit/acc_ann
+acc_bob  bob       0  2026-11-22 14:06:00  2026-11-22 14:06:00                        1 (scope_insufficient)  https://agentlair.dev/audit/acc_bob
 
 1 agent, 2 calls; 1 refusal
 """
@@ -59,8 +59,8 @@ def log(tmp_path: Path) -> Path:
     return file
 
 
-def audit(*arguments: object, given: bytes = b"") -> Any:
-    return CliRunner().invoke(app, ["audit", *map(str, arguments)], input=given)
+def audit(*arguments: object) -> Any:
+    return CliRunner().invoke(app, ["audit", *map(str, arguments)])
 
 
 def test_the_table_names_who_did_it(log: Path) -> None:
@@ -152,13 +152,13 @@ GAPS = [
         id="a log that is shorter than what is asked for",
     ),
     pytest.param(
-        LOG + dropped(f"{DAY}14:10:00", f"{DAY}14:10:01", 1200), ["--target", "x", *HOUR], 0,
+        dropped(f"{DAY}13:59:59", f"{DAY}14:00:00", 1200) + LOG, ["--target", "x", *HOUR], 0,
         ["keystile: 1,200 lines found no room in the log (access_dropped)"],
         id="lines that were dropped",
     ),
-    pytest.param(LOG + dropped(f"{DAY}16:00:00", f"{DAY}16:00:01", 9), ["--target", "x", *HOUR], 0, [], id="dropped at another time"),
+    pytest.param(LOG + dropped(f"{DAY}15:00:00", f"{DAY}15:00:01", 9), ["--target", "x", *HOUR], 0, [], id="dropped at another time"),
     pytest.param(
-        LOG + line(f"{DAY}14:20:00", BOB, recall(["z" * 300, "x"])), ["--target", "x", *HOUR], 0,
+        line(f"{DAY}14:00:00", BOB, recall(["z" * 300, "x"])) + LOG, ["--target", "x", *HOUR], 0,
         ["keystile: 1 line with cut values (truncated) may have named it"],
         id="a value that was cut",
     ),
@@ -181,6 +181,11 @@ def test_what_the_log_cannot_say_is_said(
     assert result.stderr.splitlines() == [one.replace("{log}", str(log)) for one in told]
 
 
+def test_a_folder_is_no_log(tmp_path: Path) -> None:
+    told = audit(tmp_path)
+    assert (told.exit_code, told.stderr) == (2, f"keystile: {tmp_path}: Is a directory\n")
+
+
 def _zstd(data: bytes) -> bytes:
     name = "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd"
     packed: bytes = import_module(name).compress(data)
@@ -191,7 +196,9 @@ def _zstd(data: bytes) -> bytes:
 def test_compressed_logs_and_standard_input_are_read(log: Path, packed: Any) -> None:
     log.write_bytes(packed(LOG))
     assert audit(log, "--target", "x", *HOUR).stdout == TABLE
-    assert audit("-", "--target", "x", *HOUR, given=packed(LOG)).stdout == TABLE
+    command = [sys.executable, "-m", "proxy", "audit", "-", "--target", "x", *HOUR]
+    told = subprocess.run(command, input=packed(LOG), capture_output=True, check=True)
+    assert told.stdout.decode() == TABLE
 
 
 def test_several_logs_are_one(tmp_path: Path) -> None:
@@ -230,7 +237,7 @@ def test_lines_of_other_writers_do_not_either(log: Path) -> None:
 
 def test_a_terminal_gets_a_table_that_fits(log: Path) -> None:
     shown = _on_a_terminal([str(log), "--target", "x", *HOUR])
-    assert max(map(len, shown.splitlines())) <= 100
+    assert max(len(re.sub(r"\x1b\[\d*m", "", one)) for one in shown.splitlines()) <= 100
     assert "1 agent, 2 calls; 1 refusal" in shown
 
 
