@@ -19,13 +19,14 @@ from typer.testing import CliRunner
 
 from proxy.cli import app
 from proxy.model import Reason
-from tests.support.logs import agent, dropped, line, recall
+from tests.support.logs import agent, dropped, line, recall, utc
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 ANN, BOB = agent("ann"), agent("bob")
-DAY = "2026-11-22T"
+DAY = "2025-11-22T"
 LOG = b"".join(
     [
         line(f"{DAY}13:59:00", BOB, recall("x")),
@@ -39,17 +40,17 @@ LOG = b"".join(
 HOUR = ["--from", f"{DAY}14:00Z", "--to", f"{DAY}15:00Z"]
 TABLE = """\
 agent    name  calls  first                last                 tools                 refusals                audit_url
-acc_ann  ann       2  2026-11-22 14:03:07  2026-11-22 14:04:00  recall 1, remember 1                          https://agentlair.dev/audit/acc_ann
-acc_bob  bob       0  2026-11-22 14:06:00  2026-11-22 14:06:00                        1 (scope_insufficient)  https://agentlair.dev/audit/acc_bob
+acc_ann  ann       2  2025-11-22 14:03:07  2025-11-22 14:04:00  recall 1, remember 1                          https://agentlair.dev/audit/acc_ann
+acc_bob  bob       0  2025-11-22 14:06:00  2025-11-22 14:06:00                        1 (scope_insufficient)  https://agentlair.dev/audit/acc_bob
 
 1 agent, 2 calls; 1 refusal
 """
 
 
 @pytest.fixture(autouse=True)
-def _in_utc(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TZ", "UTC")
-    monkeypatch.delenv("FORCE_COLOR", raising=False)
+def _in_utc() -> Iterator[None]:
+    with utc():
+        yield
 
 
 @pytest.fixture
@@ -81,8 +82,8 @@ def test_json_is_for_programs(log: Path) -> None:
         "agent_id": "acc_ann",
         "agent_name": "ann",
         "issuer": "https://agentlair.dev",
-        "first": "2026-11-22T14:03:07.000Z",
-        "last": "2026-11-22T14:04:00.000Z",
+        "first": "2025-11-22T14:03:07.000Z",
+        "last": "2025-11-22T14:04:00.000Z",
         "calls": 2,
         "refusals": 0,
         "would_deny": 0,
@@ -91,10 +92,10 @@ def test_json_is_for_programs(log: Path) -> None:
         "audit_url": "https://agentlair.dev/audit/acc_ann",
     }
     assert (bob["agent_id"], bob["calls"], bob["reasons"]) == ("acc_bob", 0, {"scope_insufficient": 1})
-    assert told["query"] == {"target": "x", "start": 1795356000.0, "end": 1795359600.0}
+    assert told["query"] == {"target": "x", "start": 1763820000.0, "end": 1763823600.0}
     assert told["log"] == {
-        "first": "2026-11-22T13:59:00.000Z",
-        "last": "2026-11-22T15:30:00.000Z",
+        "first": "2025-11-22T13:59:00.000Z",
+        "last": "2025-11-22T15:30:00.000Z",
         "dropped": 0,
         "truncated": 0,
         "malformed": 0,
@@ -146,8 +147,8 @@ GAPS = [
     pytest.param(
         LOG, ["--from", f"{DAY}13:00Z", "--to", f"{DAY}17:00Z"], 0,
         [
-            "keystile: the log begins at 2026-11-22 13:59:00, after --from",
-            "keystile: the log has nothing after 2026-11-22 15:30:00, which is before --to",
+            "keystile: the log begins at 2025-11-22 13:59:00, after --from",
+            "keystile: the log has nothing after 2025-11-22 15:30:00, which is before --to",
         ],
         id="a log that is shorter than what is asked for",
     ),

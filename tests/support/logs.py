@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import time
+from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 from proxy.audit.line import Lines
 from proxy.model import Call
 from tests.support.records import caller, closing, opening
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from proxy.model import Caller
 
 _LINES = Lines(0)
@@ -46,3 +52,12 @@ def started(moment: str, who: Caller | None, mcp: Call | None, **changed: Any) -
 def dropped(first: str, last: str, count: int) -> bytes:
     """The line that stands for those that found no room."""
     return _LINES.summary("access_dropped", {"allow": count}, at(first), at(last))
+
+
+@contextmanager
+def utc() -> Iterator[None]:
+    """Have this process live in UTC."""
+    with mock.patch.dict(os.environ, {"TZ": "UTC"}):
+        time.tzset()
+        yield
+    time.tzset()
