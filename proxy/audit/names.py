@@ -23,8 +23,8 @@ EVENT_PREFIX: Final = "keystile."
 """What stands before `event` in OTel's `eventName`, and in ECS's `event.dataset`."""
 
 ENDS: Final[dict[Format, bytes]] = {"keystile": b"}\n", "ecs": b"}}\n", "otel": b"]}]}]}]}\n"}
-"""How a line ends. A further member (in ECS of `keystile`, in OTel an attribute) goes before that, and a comma
-before it: what was there is never empty."""
+"""How a line ends. A further member (in ECS of `keystile`, in OTel an attribute) goes before that, and a
+comma before it: what was there is never empty."""
 
 
 class Field(Struct, frozen=True):
@@ -94,7 +94,7 @@ FIELDS: Final = (
         "method",
         "http.request.method",
         "http.request.method",
-        "The method. One that OTel does not know is `_OTHER` there, and stands in `http.request.method_original`.",
+        "The method; one that OTel does not know is `_OTHER` there, and in `http.request.method_original`.",
         _UNREAD,
     ),
     Field("path", "url.path", "url.path", "The path, never the query.", _UNREAD),

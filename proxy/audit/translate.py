@@ -18,10 +18,15 @@ from ipaddress import ip_address
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Final
 
+from msgspec.json import Encoder
+
 from proxy.audit.names import ECS_VERSION, EVENT_PREFIX, FIELDS, OTEL_BATCH, SCOPE, STATIC_ECS
+from proxy.audit.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+
+    from proxy.audit.names import Format
 
 SEVERITY: Final = {"info": 9, "warning": 13, "error": 17}
 """OTel's number for each level."""
@@ -31,8 +36,9 @@ OTHER: Final = "_OTHER"
 ORIGINAL: Final = "http.request.method_original"
 TRACE_ID: Final = re.compile(r"[0-9a-f]{32}", re.ASCII)
 """What `traceId` must look like: a Collector would refuse the whole line for another."""
-_STRAY_TRACE_ID: Final = "keystile.trace_id"
+STRAY_TRACE_ID: Final = "keystile.trace_id"
 
+_encode = Encoder().encode
 _NANOSECONDS: Final = 1_000_000
 _FAILED: Final = 400
 _BROKEN: Final = 500
@@ -43,10 +49,23 @@ _ATTRIBUTES: Final = {field.name: field.otel for field in _FLAT if field.name no
 _BACK: Final = {
     **{otel: name for name, otel in _ATTRIBUTES.items()},
     ORIGINAL: "method",
-    _STRAY_TRACE_ID: "trace_id",
+    STRAY_TRACE_ID: "trace_id",
 }
 _MCP: Final = {field.name.removeprefix("mcp."): field.otel for field in FIELDS if "." in field.name}
 _MCP_BACK: Final = {otel: name for name, otel in _MCP.items()}
+
+
+def written(form: Format, members: Mapping[str, Any], fields: Mapping[str, str]) -> bytes:
+    """Return a line of that format; for lines of which there are few."""
+    if form == "keystile":
+        return printable(_encode({**members, **fields}) + b"\n")
+    document = to_ecs(members, fields) if form == "ecs" else to_otel(members, fields)
+    return printable(_encode(document) + b"\n")
+
+
+def tail(members: Mapping[str, Any]) -> bytes:
+    """Return `members` as they stand behind others: each after a comma."""
+    return b"," + printable(_encode(members)[1:-1]) if members else b""
 
 
 def to_ecs(members: Mapping[str, Any], fields: Mapping[str, str]) -> dict[str, Any]:
@@ -65,6 +84,9 @@ def to_ecs(members: Mapping[str, Any], fields: Mapping[str, str]) -> dict[str, A
     document["ecs"] = {"version": ECS_VERSION}
     for name, value in {"service.name": SCOPE, **fields}.items():
         _put(document, ecs_name(name), value)
+    if "keystile" in document:
+        # Where a chain is added to a line: see `names.ENDS`.
+        document["keystile"] = document.pop("keystile")
     return document
 
 
@@ -108,7 +130,7 @@ def to_otel(members: Mapping[str, Any], fields: Mapping[str, str]) -> dict[str, 
     if trace_id is not None and TRACE_ID.fullmatch(trace_id):
         record["traceId"] = trace_id
     elif trace_id is not None:
-        attributes.append((_STRAY_TRACE_ID, trace_id))
+        attributes.append((STRAY_TRACE_ID, trace_id))
     mcp = members.get("mcp")
     if isinstance(mcp, list):
         attributes.append((OTEL_BATCH, [{_MCP[name]: value for name, value in one.items()} for one in mcp]))
