@@ -106,13 +106,15 @@ def scan(
     each core, and none but this one where there is little to read.
     """
     tasks = [task for log in logs for task in _tasks(log, query, lines=lines, piece=piece)]
-    workers = min(
-        processes or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1, len(tasks)
-    )
-    if workers < 2:  # noqa: PLR2004 - one is this one
-        yield from map(look, tasks)
-    else:
+    workers = min(processes or _cores(), len(tasks))
+    if workers > 1:
         yield from _together(tasks, workers)
+    else:
+        yield from map(look, tasks)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 def _tasks(log: Source, query: Query, *, lines: bool, piece: int) -> Iterator[Task]:
@@ -163,6 +165,10 @@ def look(task: Task) -> Found:
     return found
 
 
+def _last(data: bytes) -> bytes:
+    return data[data.rfind(b"\n", 0, -1) + 1 :]
+
+
 class _Reading:
     """One part's blocks, one after another, for one question."""
 
@@ -181,6 +187,8 @@ class _Reading:
             self._begin = False
             sieve.learn(data)
             self._span(data[: data.find(b"\n") + 1] or data)
+            self._span(_last(data))
+            self._found.tally.since = self._found.gaps.last
         self._end = data
         bad = set(torn(data))
         for place, line in sieve.candidates(data):
@@ -190,7 +198,7 @@ class _Reading:
 
     def close(self) -> None:
         """Take in what only the end tells."""
-        self._span(self._end[self._end.rfind(b"\n", 0, -1) + 1 :])
+        self._span(_last(self._end))
 
     def _span(self, line: bytes) -> None:
         for entry in read_line(line):

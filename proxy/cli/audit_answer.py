@@ -25,6 +25,19 @@ if TYPE_CHECKING:
 
 _WIDE = 100_000
 _MOST_NAMES = 6
+_COLUMNS = (
+    "agent",
+    "name",
+    "issuer",
+    "calls",
+    "first",
+    "last",
+    "tools",
+    "refusals",
+    "would_deny",
+    "open",
+    "audit_url",
+)
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -81,7 +94,7 @@ def _table(rows: list[AgentRow]) -> str:
         who = [row.agent_id or "(no verified agent)", row.agent_name, *([row.issuer] if several else [])]
         cells = [
             *who,
-            str(row.calls),
+            f"{row.calls} + {row.open} open" if row.open else str(row.calls),
             _local(row.first),
             _local(row.last),
             _counts(row.tools),
@@ -98,9 +111,11 @@ def _table(rows: list[AgentRow]) -> str:
 
 
 def _sum(rows: list[AgentRow]) -> str:
-    called = [row for row in rows if row.calls]
+    called = [row for row in rows if row.calls or row.open]
     refused = sum(row.refusals for row in rows)
     told = f"{_some(len(called), 'agent')}, {_some(sum(row.calls for row in called), 'call')}"
+    if streams := sum(row.open for row in rows):
+        told += f"; {_some(streams, 'stream')} without an end"
     return f"{told}; {_some(refused, 'refusal')}" if refused else told
 
 
@@ -125,13 +140,12 @@ def _json(rows: list[AgentRow], query: Query, gaps: Gaps) -> str:
 def _csv(rows: list[AgentRow]) -> str:
     text = io.StringIO(newline="")
     writer = csv.writer(text)
-    writer.writerow(
-        ("agent", "name", "issuer", "calls", "first", "last", "tools", "refusals", "would_deny", "audit_url")
-    )
+    writer.writerow(_COLUMNS)
     for row in rows:
         tools = "; ".join(f"{name} {count}" for name, count in row.tools.items())
         who, when = (row.agent_id, row.agent_name, row.issuer, row.calls), (row.first, row.last)
-        writer.writerow(map(_cell, (*who, *when, tools, row.refusals, row.would_deny, row.audit_url)))
+        counts = (row.refusals, row.would_deny, row.open)
+        writer.writerow(map(_cell, (*who, *when, tools, *counts, row.audit_url)))
     return text.getvalue()
 
 

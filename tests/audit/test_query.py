@@ -80,9 +80,10 @@ def test_agents_are_added_up() -> None:
     first, noon, one = "2026-11-22T11:59:59.999Z", "2026-11-22T12:10:00.000Z", "2026-11-22T12:30:00.000Z"
     assert told == [
         ("acc_ann", "ann", 3, 0, first, "2026-11-22T13:10:00.000Z", {"recall": 2, "prompts/get": 1}),
-        ("acc_bob", "bob", 1, 0, noon, noon, {"remember": 1}),
+        ("acc_bob", "bob", 1, 0, noon, "2026-11-22T13:20:00.000Z", {"remember": 1}),
         ("acc_eve", "eve", 0, 1, one, one, {}),
     ]
+    assert [row.open for row in rows] == [0, 1, 0]
     assert rows[2].reasons == {"scope_insufficient": 1}
     assert rows[0].audit_url == "https://agentlair.dev/audit/acc_ann"
 

@@ -13,7 +13,7 @@ import pytest
 from proxy.audit import Gaps, Query, Tally, scan, source
 from proxy.audit.blocks import LONGEST, cuts, line_at, part
 from proxy.audit.translate import to_ecs, to_otel
-from tests.support.logs import agent, line, recall
+from tests.support.logs import agent, line, recall, started
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,6 +64,23 @@ def test_lines_come_in_their_order(log: Path, way: dict[str, int]) -> None:
     _, _, lines = _asked([log, log], Query(target="m3"), lines=True, **way)
     expected = [one.rstrip() for n, one in enumerate(LINES) if n % 11 == 3]
     assert lines == expected * 2
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("backwards", [False, True], ids=["oldest log first", "newest log first"])
+def test_a_stream_is_one_call_wherever_its_end_stands(
+    tmp_path: Path, way: dict[str, int], *, backwards: bool
+) -> None:
+    """Of those that started early, one ends in its own part, one much later, one in the next log, one never."""
+    ids, between = ("at once", "later", "in the next", "never"), LINES[1:300]
+    first = [started("2026-11-22T12:00:00", agent("s"), recall("m3"), request_id=one) for one in ids]
+    ends = [line("2026-11-22T12:00:00", agent("s"), recall("m3"), request_id=one) for one in ids[:3]]
+    logs = [tmp_path / "access.log.1", tmp_path / "access.log"]
+    logs[0].write_bytes(b"".join([*first, ends[0], *between, ends[1]]))
+    logs[1].write_bytes(b"".join([*LINES[300:310], ends[2], *LINES[310:]]))
+    tally, _, _ = _asked(logs[:: -1 if backwards else 1], Query(agent="acc_s"), **way)
+    (row,) = tally.rows()
+    assert (row.calls, row.open) == (3, 1)
 
 
 @pytest.mark.parametrize("way", WAYS)

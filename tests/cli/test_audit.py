@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 from proxy.cli import app
 from proxy.model import Reason
-from tests.support.logs import agent, dropped, line, recall, utc
+from tests.support.logs import agent, dropped, line, recall, started, utc
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,6 +69,13 @@ def test_the_table_names_who_did_it(log: Path) -> None:
     assert (told.exit_code, told.stdout, told.stderr) == (0, TABLE, "")
 
 
+def test_a_stream_without_an_end_is_told(log: Path) -> None:
+    log.write_bytes(started(f"{DAY}14:00:00", ANN, recall("x"), request_id="a"))
+    told = audit(log, "--target", "x")
+    assert (told.exit_code, told.stdout.splitlines()[-1]) == (0, "1 agent, 0 calls; 1 stream without an end")
+    assert told.stdout.splitlines()[1].split()[:5] == ["acc_ann", "ann", "0", "+", "1"]
+
+
 def test_lines_come_as_they_are(log: Path) -> None:
     told = audit(log, "--target", "x", *HOUR, "--lines")
     lines = LOG.splitlines(keepends=True)
@@ -87,6 +94,7 @@ def test_json_is_for_programs(log: Path) -> None:
         "calls": 2,
         "refusals": 0,
         "would_deny": 0,
+        "open": 0,
         "tools": {"recall": 1, "remember": 1},
         "reasons": {},
         "audit_url": "https://agentlair.dev/audit/acc_ann",
