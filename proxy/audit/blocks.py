@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 STDIN: Final = "-"
-# As much as stays in a processor's own cache while it is looked through several times.
-_BLOCK: Final = 256 * 1024
+# Stays in a processor's own cache while it is looked through several times, and is small enough for malloc to
+# use the same memory again (M_MMAP_THRESHOLD): 256 KiB would be three times as slow to read.
+_BLOCK: Final = 96 * 1024
 LONGEST: Final = 16 * 1024 * 1024
 """Bytes of a line beyond which it is none: lines of ours are a few thousand at most."""
 _GZIP: Final = b"\x1f\x8b"

@@ -44,6 +44,8 @@ class Sieve:
             (query.target, _BARE),
             (query.agent, ""),
             (query.reason, ""),
+            # Nearly every line says "allow".
+            (query.decision if query.decision != "allow" else None, ""),
             (query.tool, ""),
             (query.issuer, ""),
         )

@@ -113,6 +113,7 @@ HELD = [
     pytest.param(Query(target="mem-1"), [recall("mem-1")], [recall("mem-2"), recall("mem_1")], id="a target"),
     pytest.param(Query(target='"nim"-1'), [recall('"nim"-1')], [recall("n")], id="a target with quotation marks"),
     pytest.param(Query(tool="read_*"), [recall("x", "read_a")], [recall("x", "write_a")], id="a tool"),
+    pytest.param(Query(decision="would_deny"), [], [recall("x")], id="a decision"),
     pytest.param(Query(target="47*"), [recall(47), recall("471")], [recall(57)], id="what may be a number"),
     pytest.param(Query(target="x", start=at(NOON)), [recall("x")], [recall("y")], id="a moment as well"),
 ]  # fmt: skip

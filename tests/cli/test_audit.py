@@ -9,6 +9,7 @@ import json
 import os
 import pty
 import re
+import signal
 import subprocess
 import sys
 from importlib import import_module
@@ -248,6 +249,29 @@ def test_a_terminal_gets_a_table_that_fits(log: Path) -> None:
     shown = _on_a_terminal([str(log), "--target", "x", *HOUR])
     assert max(len(re.sub(r"\x1b\[\d*m", "", one)) for one in shown.splitlines()) <= 100
     assert "1 agent, 2 calls; 1 refusal" in shown
+
+
+def test_a_long_read_shows_a_bar_on_a_terminal(log: Path) -> None:
+    with log.open("ab") as file:
+        file.truncate(140 * 1024 * 1024)
+    shown = _on_a_terminal([str(log), "--target", "x", "--json"])
+    assert "reading" in shown
+    assert '"malformed": ' in shown
+
+
+def test_an_interrupt_ends_all_that_reads(log: Path) -> None:
+    log.write_bytes(LOG * 30_000)
+    command = [sys.executable, "-m", "proxy", "audit", str(log), "--lines"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+    ) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        running.stdout.readline()
+        os.killpg(running.pid, signal.SIGINT)
+        running.stdout.close()
+        assert running.wait() == 130
+        assert "Traceback" not in running.stderr.read().decode()
 
 
 def _on_a_terminal(arguments: list[str]) -> str:
