@@ -93,7 +93,7 @@ def part(name: str, start: int, end: int) -> Iterator[Block]:
         while at < end and (data := os.pread(file.fileno(), min(size, end - at), at)):
             cut = len(data) if at + len(data) == end else data.rfind(b"\n") + 1
             if cut == 0 and size < LONGEST:
-                size *= 2
+                size = min(size * 2, LONGEST)
                 continue
             yield Block(data[:cut] if cut else data, at)
             at += cut or len(data)
