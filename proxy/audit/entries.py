@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from json import JSONDecoder
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -100,7 +99,7 @@ def read_line(line: bytes) -> Sequence[Entry]:
 
 def _foreign(line: bytes) -> list[Entry]:
     try:
-        found = [_entry(members) for members in records(_json(line.decode()))]
+        found = [_entry(members) for members in records(_json(line))]
     except (ValueError, RecursionError):
         return []
     return [entry for entry in found if entry is not None and _dated(entry)]
@@ -154,7 +153,7 @@ def _texts(value: object) -> Iterator[str]:
     """What an argument's value says, as texts: a list's or an object's are those of its members."""
     try:
         if isinstance(value, Raw):
-            value = _json(bytes(value).decode())
+            value = _json(value)
         yield from _leaves(value)
         if isinstance(value, str) and value.startswith(_JSON_TEXT):
             # A line holds a list or an object as its JSON text.
@@ -192,4 +191,4 @@ class _Float(float):
         self.text = text
 
 
-_json: Final = JSONDecoder(parse_float=_Float, parse_constant=_Float).decode
+_json: Final = msgspec.json.Decoder(float_hook=_Float).decode

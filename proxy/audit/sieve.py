@@ -10,6 +10,8 @@ nobody has to escape, and lines that escape such characters all the same are let
 from __future__ import annotations
 
 import re
+from datetime import datetime
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 from proxy.audit.moments import stamp
@@ -33,6 +35,9 @@ _OPEN, _SHUT = b"{}"
 _STAMPED: Final = re.compile(
     rb'\{"timestamp":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)","level":"\w+","event":"(?:access|stream_open)"'
 )
+_STAMPED_ECS: Final = re.compile(rb'\{"@timestamp": ?"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)"')
+# Within a string the quotation marks would be escaped; a Collector may put many records in one line.
+_STAMPED_OTEL: Final = re.compile(rb'"timeUnixNano": ?"(\d{13})\d{6}"')
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
@@ -53,6 +58,8 @@ class Sieve:
         self._needles = [needle for needle in found if needle]
         self._start = b"" if query.start is None else stamp(query.start).encode()
         self._end = b"~" if query.end is None else stamp(query.end).encode()
+        self._start_ms = -inf if query.start is None else _milliseconds(query.start)
+        self._end_ms = inf if query.end is None else _milliseconds(query.end)
         self._timed = query.start is not None or query.end is not None
 
     def passes(self, line: bytes) -> bool:
@@ -94,7 +101,16 @@ class Sieve:
     def _in_time(self, line: bytes) -> bool:
         """Whether its moment may be meant; a line that does not begin as ours do may be of any."""
         found = _STAMPED.match(line)
-        return found is None or self._start <= found[1] < self._end
+        if found is not None:
+            return self._start <= found[1] < self._end
+        if found := _STAMPED_ECS.match(line):
+            meant = self._start <= found[1] < self._end
+        else:
+            moments = _STAMPED_OTEL.findall(line)
+            if not moments or line.count(b"timeUnixNano") != len(moments):
+                return True
+            meant = any(self._start_ms <= int(moment) < self._end_ms for moment in moments)
+        return meant or any(sign in line for sign in _TELLING)
 
 
 def torn(block: bytes) -> list[int]:
@@ -124,6 +140,11 @@ def _lines(block: bytes) -> Iterator[tuple[int, bytes]]:
         if line:
             yield at, line
         at += len(line) + 1
+
+
+def _milliseconds(at: float) -> int:
+    """Unix milliseconds, as `stamp` tells them."""
+    return round(datetime.fromisoformat(stamp(at)).timestamp() * 1000)
 
 
 def _needle(glob: str, bare: str) -> bytes:

@@ -132,6 +132,27 @@ def test_a_moment_alone_holds_lines_back() -> None:
     assert [one for _, one in Matcher(query).sieve.candidates(b"".join(lines))] == [lines[1].rstrip(b"\n")]
 
 
+_FORMS = [to_ecs, to_otel]
+
+
+@pytest.mark.parametrize("form", _FORMS)
+@pytest.mark.parametrize("separators", [None, (",", ":")], ids=["with spaces", "without"])
+def test_a_moment_alone_holds_lines_of_other_formats_back(form: Any, separators: Any) -> None:
+    ours = [
+        line(f"2026-11-22T{clock}", ANN, recall("x")) for clock in ("11:59:59.999", "12:00:00", "13:00:00")
+    ]
+    lines = [json.dumps(form(json.loads(one), {}), separators=separators).encode() for one in ours]
+    query = Query(start=at(NOON), end=at("2026-11-22T13:00:00"))
+    assert [one for _, one in Matcher(query).sieve.candidates(b"\n".join(lines))] == [lines[1]]
+
+
+@pytest.mark.parametrize("form", _FORMS)
+def test_what_tells_of_gaps_passes_in_other_formats(form: Any) -> None:
+    told = json.dumps(form(json.loads(dropped("2026-11-22T11:59:59", NOON, 3)), {})).encode()
+    for query in (Query(start=at(NOON)), Query(target="x")):
+        assert [one for _, one in Matcher(query).sieve.candidates(told)] == [told]
+
+
 def test_what_tells_of_gaps_passes_whatever_is_asked() -> None:
     told = [dropped(NOON, NOON, 3), line(NOON, ANN, recall("v" * 300)), line(NOON, ANN, recall("y"))]
     found = [one for _, one in Matcher(Query(target="x")).sieve.candidates(b"".join(told))]
