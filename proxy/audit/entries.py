@@ -94,7 +94,8 @@ def read_line(line: bytes) -> Sequence[Entry]:
         return ()
     except (ValueError, RecursionError):  # msgspec's own is a ValueError
         return _foreign(line)
-    return (entry,) if _dated(entry) else ()
+    at = entry.timestamp
+    return (entry,) if (len(at) == _STAMP and at[-1] == "Z" and at[10] == "T") or _dated(entry) else ()
 
 
 def _foreign(line: bytes) -> list[Entry]:
@@ -131,11 +132,8 @@ def _asked(message: object) -> Asked:
 
 def _dated(entry: Entry) -> bool:
     """Whether its moment is one; it has the form of ours then."""
-    at = entry.timestamp
-    if len(at) == _STAMP and at[23] == "Z" and at[10] == "T":
-        return True
-    told = _told(at)
-    entry.timestamp = told or at
+    told = _told(entry.timestamp)
+    entry.timestamp = told or entry.timestamp
     return told is not None
 
 
