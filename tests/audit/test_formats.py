@@ -6,8 +6,6 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from proxy.audit.formats import fragments, writer
@@ -39,7 +37,9 @@ RECORDS: list[Any] = [
             user_agent="agent/1.0",
             mcp=CALL,
         ),
-        closing(bytes_in=17, bytes_out=1234, seconds=61.2345678, upstream_seconds=0.0000004, upstream_status=201),
+        closing(
+            bytes_in=17, bytes_out=1234, seconds=61.2345678, upstream_seconds=0.0000004, upstream_status=201
+        ),
         id="everything known",
     ),
     pytest.param(
@@ -62,7 +62,9 @@ RECORDS: list[Any] = [
         id="a token that says next to nothing",
     ),
     pytest.param(opening(mcp=(Call("ping"), CALL)), closing(), id="a batch"),
-    pytest.param(opening(method="PURGE", client="unix", trace_id="no trace"), closing(), id="what others do not know"),
+    pytest.param(
+        opening(method="PURGE", client="unix", trace_id="no trace"), closing(), id="what others do not know"
+    ),
     pytest.param(opening(client="2001:db8::1", path="/" + "x" * 300), closing(), id="what is cut"),
     pytest.param(opening(rule="100%d %b %", path="/%25", user_agent="%s"), closing(), id="percent signs"),
 ]
@@ -73,7 +75,9 @@ def written(form, begun, ended, fields=FIELDS, sample_rate=None):
     if begun.caller is not None:
         begun = replace(begun, caller=replace(begun.caller, fragment=fragments(form)(begun.caller.identity)))
     lines = writer(form, 3, fields)
-    return lines.stream_open(begun, ended) if isinstance(ended, int) else lines.access(begun, ended, sample_rate)
+    return (
+        lines.stream_open(begun, ended) if isinstance(ended, int) else lines.access(begun, ended, sample_rate)
+    )
 
 
 def unordered(document):
@@ -82,7 +86,12 @@ def unordered(document):
     (record,) = resource["scopeLogs"][0]["logRecords"]
     attributes = {one["key"]: one["value"] for one in record["attributes"]}
     assert len(attributes) == len(record["attributes"])
-    return {**resource["resource"], "scope": resource["scopeLogs"][0]["scope"], **record, "attributes": attributes}
+    return {
+        **resource["resource"],
+        "scope": resource["scopeLogs"][0]["scope"],
+        **record,
+        "attributes": attributes,
+    }
 
 
 def assert_alike(begun, ended, sample_rate=None):
