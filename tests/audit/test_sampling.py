@@ -13,7 +13,7 @@ from proxy.config import Log, Rule
 from proxy.model import Note, Reason
 from tests.support.harness import TOKEN, keystile
 from tests.support.records import closing, opening
-from tests.support.upstream import echo, upstream
+from tests.support.upstream import upstream
 from tests.wire.exchanges.table import get
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ async def test_refusals_of_a_rule_that_asks_for_few_lines_have_theirs(tmp_path: 
         {"path": "/all", "scopes": ["read"]},
     ]
     async with (
-        upstream(echo) as server,
+        upstream() as server,
         keystile(tmp_path, server.url, rules=rules) as proxy,
         proxy.client() as client,
     ):
