@@ -8,6 +8,7 @@ takes no decision.
 
 from proxy.audit.access import AccessLog, LogState
 from proxy.audit.formats import fragments
+from proxy.audit.log_schema import log_schema
 from proxy.audit.metrics import BOUNDS, Metrics, Requests
 from proxy.audit.operations import configure_operations
 from proxy.audit.sampling import Sampling
@@ -21,4 +22,5 @@ __all__ = [
     "Sampling",
     "configure_operations",
     "fragments",
+    "log_schema",
 ]
