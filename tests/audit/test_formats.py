@@ -6,14 +6,13 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from proxy.audit.formats import fragments, writer
 from proxy.audit.names import ENDS
 from proxy.audit.translate import records, to_ecs, to_otel
 from proxy.model import Call, Note, Reason
+from tests.support.lines import assert_valid
 from tests.support.records import ARRIVAL, caller, closing, opening
 
 FIELDS = {"service.name": "memory", "env": "prod 100%", "région": 'a"b\u2028'}
@@ -27,6 +26,7 @@ CALL = Call(
     client="cli",
 )
 
+FORMATS = ["keystile", "ecs", "otel"]
 RECORDS: list[Any] = [
     pytest.param(opening(), closing(), id="what is unknown is absent"),
     pytest.param(
@@ -64,9 +64,7 @@ RECORDS: list[Any] = [
         id="a token that says next to nothing",
     ),
     pytest.param(opening(mcp=(Call("ping"), CALL)), closing(), id="a batch"),
-    pytest.param(
-        opening(method="PURGE", client="unix", trace_id="no trace"), closing(), id="what others do not know"
-    ),
+    pytest.param(opening(method="PURGE", client="unix"), closing(), id="what others do not know"),
     pytest.param(opening(client="2001:db8::1", path="/" + "x" * 300), closing(), id="what is cut"),
     pytest.param(opening(rule="100%d %b %", path="/%25", user_agent="%s"), closing(), id="percent signs"),
 ]
@@ -112,7 +110,18 @@ def test_the_lines_of_all_formats_say_the_same(begun, ended):
     assert_alike(begun, 200)
 
 
-@pytest.mark.parametrize("form", ["keystile", "ecs", "otel"])
+def test_a_trace_that_is_none_stands_elsewhere():
+    assert_alike(opening(trace_id="no trace"), closing())
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize(("begun", "ended"), RECORDS)
+def test_a_line_is_what_its_schema_says(form, begun, ended):
+    assert_valid(written(form, begun, ended, sample_rate=0.25), form, fields=True)
+    assert_valid(written(form, begun, 200, {}), form)
+
+
+@pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize(("begun", "ended"), RECORDS)
 def test_a_line_ends_where_a_member_can_be_added(form, begun, ended):
     line = written(form, begun, ended)
@@ -127,7 +136,7 @@ def test_a_line_ends_where_a_member_can_be_added(form, begun, ended):
     assert list(where)[-1] == "x"
 
 
-@pytest.mark.parametrize("form", ["keystile", "ecs", "otel"])
+@pytest.mark.parametrize("form", FORMATS)
 def test_a_summary_says_how_many_and_why(form):
     line = writer(form, 1, FIELDS).summary("access_suppressed", {"path_ambiguous": 1}, ARRIVAL, ARRIVAL + 1.5)
     (members,) = records(json.loads(line))
@@ -141,6 +150,7 @@ def test_a_summary_says_how_many_and_why(form):
         "worker": 1,
     }
     assert line.endswith(ENDS[form])
+    assert_valid(line, form, fields=True)
 
 
 def test_static_fields_stand_at_the_end():
