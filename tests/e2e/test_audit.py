@@ -52,15 +52,25 @@ def _done(service: Service, calls: int) -> None:
     """Wait until the log has the line of every call."""
 
     def look() -> bool:
-        lines = [line for line in service.lines() if line["event"] == "access"]
-        return sum(line.get("mcp", {}).get("method") == "tools/call" for line in lines) == calls
+        agents = json.loads(_audit(service, "--tool", "*", "--json").stdout)["agents"]
+        return sum(one["calls"] + one["refusals"] for one in agents) == calls
 
     until(look, lambda: f"log with {calls} calls:\n{service.log.read_text()}")
 
 
-@pytest.mark.parametrize("kind", ["stream", "json"])
-async def test_exactly_the_agents_that_touched_a_memory_are_named(kind: str, tmp_path: Path) -> None:
-    log = {"output": "access.log", "arguments": ["key"]}
+LOGS = [
+    pytest.param("stream", "keystile", id="answers that are streams"),
+    pytest.param("json", "keystile", id="answers in JSON"),
+    pytest.param("stream", "ecs", id="a log in ECS"),
+    pytest.param("stream", "otel", id="a log in OTLP"),
+]
+
+
+@pytest.mark.parametrize(("kind", "form"), LOGS)
+async def test_exactly_the_agents_that_touched_a_memory_are_named(
+    kind: str, form: str, tmp_path: Path
+) -> None:
+    log = {"output": "access.log", "arguments": ["key"], "format": form}
     with memory(tmp_path, *([kind] if kind == "json" else []), log=log) as service:
         await _say(service, "eve", "recall", X)
         start = _now()
