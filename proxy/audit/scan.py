@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 PIECE: Final = 32 * 1024 * 1024
 """Bytes of a file that one process looks through at a time."""
 _MOST_NAMED: Final = 5
+# Lines at the end of a log that are looked at for one that says when it ends.
+_TRIES: Final = 10
 
 
 class Place(Struct, frozen=True):
@@ -165,10 +167,6 @@ def look(task: Task) -> Found:
     return found
 
 
-def _last(data: bytes) -> bytes:
-    return data[data.rfind(b"\n", 0, -1) + 1 :]
-
-
 class _Reading:
     """One part's blocks, one after another, for one question."""
 
@@ -186,8 +184,8 @@ class _Reading:
         if self._begin:
             self._begin = False
             sieve.learn(data)
-            self._span(data[: data.find(b"\n") + 1] or data)
-            self._span(_last(data))
+            self._span(data.split(b"\n", _TRIES))
+            self._span(reversed(data.rsplit(b"\n", _TRIES)))
             self._found.tally.since = self._found.gaps.last
         self._end = data
         bad = set(torn(data))
@@ -198,10 +196,12 @@ class _Reading:
 
     def close(self) -> None:
         """Take in what only the end tells."""
-        self._span(_last(self._end))
+        self._span(reversed(self._end.rsplit(b"\n", _TRIES)))
 
-    def _span(self, line: bytes) -> None:
-        for entry in read_line(line):
+    def _span(self, lines: Iterable[bytes]) -> None:
+        """Take in the moment of the first of `lines` that can be read."""
+        entries = next(filter(None, map(read_line, lines)), ())
+        for entry in entries:
             self._found.gaps.merge(Gaps(first=entry.timestamp, last=entry.timestamp))
 
     def _take(self, line: bytes) -> bool:

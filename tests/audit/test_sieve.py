@@ -109,6 +109,22 @@ def test_whatever_a_line_names_is_found(data: st.DataObject) -> None:
     assert _sifted(one, Query(target=value)) == [one]
 
 
+SPELLED = [
+    pytest.param("a&b-c", rb'"a\u0026b\u002dc"', id="signs"),
+    pytest.param("<~z>", rb'"\u003c\u007e\u007A\u003E"', id="the end of ASCII, in either case"),
+    pytest.param("a/b", rb'"a\/b"', id="a slash"),
+    pytest.param("mem-1", rb'"[\u0022mem\u002D1\u0022]"', id="within a JSON text"),
+    pytest.param("mem-1", rb'"[\"mem\\u002d1\"]"', id="twice"),
+    pytest.param("42", b'["a",42.00]', id="a number with a point"),
+]
+
+
+@pytest.mark.parametrize(("target", "spelled"), SPELLED)
+def test_no_spelling_hides_a_value(target: str, spelled: bytes) -> None:
+    one = line(NOON, ANN, recall("HERE")).rstrip(b"\n").replace(b'"HERE"', spelled)
+    assert _sifted(one, Query(target=target)) == [one]
+
+
 HELD = [
     pytest.param(Query(target="mem-1"), [recall("mem-1")], [recall("mem-2"), recall("mem_1")], id="a target"),
     pytest.param(Query(target='"nim"-1'), [recall('"nim"-1')], [recall("n")], id="a target with quotation marks"),
