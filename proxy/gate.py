@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from proxy.audit import fragment
+from proxy.audit import fragments
 from proxy.authn import Credential, proof_algorithms
 from proxy.authn import credential as read_credential
 from proxy.authz import NAMES, Hosts, Pages, Route, Router, canonical, expand, passes, requested
@@ -362,6 +362,7 @@ class Gate:
 
 def dress(config: Config) -> Callable[[Identity], Caller]:
     """How an identity is made ready for the hot path under `config`, once per token."""
+    fragment = fragments(config.log.format)
 
     def dressed(identity: Identity) -> Caller:
         return Caller(

@@ -168,7 +168,7 @@ class Caller(Struct, frozen=True, gc=False):
     """An identity dressed for the hot path, cached with its token: nothing of it is built twice.
 
     `held` is the scopes after the hierarchy; `lines` the identity's header lines toward the upstream,
-    each ending in CRLF; `fragment` its JSON members for the access line, without braces.
+    each ending in CRLF; `fragment` its part of the access line, in the format that is configured.
     """
 
     identity: Identity
@@ -233,7 +233,7 @@ class Opening(Struct, gc=False):
 
     Not for the log: `entry` names the MCP entry that decided; `rpc` is the JSON-RPC `id` that a refusal
     answers, as JSON, empty where it is unknown, None where nobody speaks MCP; `told` is header lines that
-    every answer gets, each ending in CRLF.
+    every answer gets, each ending in CRLF; `streamed` says that a line told of its start.
     """
 
     timestamp: float
@@ -253,6 +253,7 @@ class Opening(Struct, gc=False):
     entry: str | None = None
     rpc: bytes | None = None
     told: bytes = b""
+    streamed: bool = False
 
 
 class Closing(Struct, gc=False):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from proxy.admin import Admin, Contact, Probe, Reloads, Snapshot, process_usage
-from proxy.audit import AccessLog, Metrics
+from proxy.audit import AccessLog, Metrics, Sampling
 from proxy.authn import KeySetError, RevocationError
 from proxy.config import ConfigError, Fault, fixed
 from proxy.files import Files
@@ -82,7 +82,8 @@ class Server:
             OSError: the log cannot be opened, or the address cannot be bound.
             KeySetError, RevocationError, StartError, TlsError: the configuration asks for what cannot be had.
         """
-        self._log = AccessLog(self._config.log, self._worker, metrics=self._metrics)
+        sampling = self._sampling(self._config)
+        self._log = AccessLog(self._config.log, self._worker, metrics=self._metrics, sampling=sampling)
         try:
             await self._start(self._config)
         except BaseException:
@@ -107,6 +108,11 @@ class Server:
             raise unbound("listen", config.listen, error) from None
         self._log.start(self._wire.loop)
         self._renewing = asyncio.create_task(self._renew())
+
+    def _sampling(self, config: Config) -> Sampling:
+        # Workers have it in common, and replicas where it is configured: a trace may pass several of them.
+        secret = config.session_key[0].get_secret_value() if config.session_key else self._made.session_key
+        return Sampling(config.rules, secret)
 
     def _upstream_probe(self, pool: Pool) -> Probe:
         return Probe(pool.probe, lambda now: Contact.at(now, pool.reached_at, pool.missed_at))
@@ -181,7 +187,7 @@ class Server:
         self._config, self._gatehouse, self._wire = self._next
         self._next = None
         _warn(self._config)
-        self._log.configure(self._config.log)
+        self._log.configure(self._config.log, self._sampling(self._config))
         self._gatehouse.take_over()
         self._wire.take_over()
         if self._wire.pool is wire.pool:

@@ -54,8 +54,10 @@ SHELLS = {
     "admin/masking.py",  # names files, and opens none
     "admin/probe.py",
     "audit/access.py",
+    "audit/blocks.py",
     "audit/operations.py",
     "audit/output.py",
+    "audit/scan.py",
     "audit/sink.py",
     "authn/fetch.py",
     "authn/introspector.py",
@@ -68,6 +70,7 @@ SHELLS = {
     "authn/revocation_file.py",
     "authn/revocation_redis.py",
     "authz/rates_redis.py",
+    "cli/audit.py",
     "cli/configuration.py",
     "cli/demo.py",
     "cli/explain.py",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,9 @@ from typer.testing import CliRunner
 from proxy.audit.line import Lines, fragment
 from proxy.cli import app
 from proxy.config import load
-from proxy.model import Call, Caller, Closing, Identity, Opening
+from proxy.model import Call, Caller, Closing, Identity, Opening, Reason
+from tests.support.logs import line, utc
+from tests.support.records import caller
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -87,6 +90,37 @@ def test_the_access_line_of_the_readme_is_one() -> None:
     )
     line = json.loads(Lines(0).access(opening, Closing(200, 212, 301, 0.004118, 0.003702, 200)))
     assert list(line.items()) == list(shown.items())
+
+
+def test_the_question_of_the_readme_has_its_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = next(text for kind, text in BLOCKS if kind == "sh")
+    answer = BLOCKS[BLOCKS.index(("sh", command)) + 1][1]
+    # What is asked there of today is asked of yesterday here, whatever the time.
+    day = f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%d}"
+    told = [
+        ("13:58:10", "c04", "visitor", "read_memory", "allow"),
+        ("14:03:07", "7f3", "archivist", "read_memory", "allow"),
+        ("14:12:55", "2b9", "writer", "write_memory", "allow"),
+        ("14:20:02", "c04", "visitor", "write_memory", "deny"),
+        ("14:41:30", "7f3", "archivist", "read_memory", "allow"),
+        ("15:00:00", "2b9", "writer", "write_memory", "allow"),
+    ]
+    lines = [
+        line(
+            f"{day}T{clock}",
+            caller(id=f"acc_{agent}", name=name, audit_url=f"https://agentlair.dev/a/{agent}"),
+            Call("tools/call", tool, arguments={"id": "x"}),
+            decision=decision,
+            reason=Reason.SCOPE_INSUFFICIENT if decision == "deny" else None,
+        )
+        for clock, agent, name, tool, decision in told
+    ]
+    monkeypatch.chdir(tmp_path)
+    Path("access.log").write_bytes(b"".join(lines))
+    words = [f"yesterday {word}" if ":" in word else word for word in command.split()[1:]]
+    with utc():
+        shown = CliRunner().invoke(app, words)
+    assert (shown.exit_code, shown.stdout.replace(day, "2026-11-22"), shown.stderr) == (0, answer, "")
 
 
 def test_the_changelog_names_the_version() -> None:

@@ -12,7 +12,7 @@ import pytest
 from proxy.config import ConfigError, load
 from proxy.reading import Files, Reloader
 from tests.messages.conversation import MCP, answer, bearer, post, said, told
-from tests.support.harness import ISSUER, JWKS, RESOURCE, TOKEN, keystile, settings_file, token
+from tests.support.harness import ISSUER, JWKS, LOG, RESOURCE, TOKEN, keystile, settings_file, token
 from tests.support.key_server import after, document, key_server, status
 from tests.support.keys import jwks, make_key
 from tests.support.proofs import proof_claims, sign_proof, thumbprint
@@ -370,6 +370,16 @@ REFUSED = [
         id="tls where there was none",
     ),
     pytest.param({"workers": 2}, "workers: cannot change while it runs; restart", id="workers"),
+    pytest.param(
+        {"log": {"output": LOG, "format": "ecs"}},
+        "log.format: cannot change while it runs; restart",
+        id="log.format",
+    ),
+    pytest.param(
+        {"log": {"output": LOG, "fields": {"env": "a"}}},
+        "log.fields: cannot change while it runs; restart",
+        id="log.fields",
+    ),
     pytest.param(
         {"log": {"output": "stdout"}}, "log.output: cannot change while it runs; restart", id="log.output"
     ),

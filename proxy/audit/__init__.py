@@ -1,21 +1,47 @@
 """The audit room: what happened, as lines that can be relied on.
 
-A finished request becomes one JSON line (`AccessLog`), the verified identity's members in it ready-made per
-token (`fragment`), and is counted among those like it (`Metrics`); what happens to the process itself goes to
-stderr (`configure_operations`). The room knows records, queues and outputs, and takes no decision.
+A finished request becomes one JSON line (`AccessLog`), the verified identity's part of it ready-made per
+token (`fragments`), unless it is one of many alike (`Sampling`), and is counted (`Metrics`); what happens to
+the process itself goes to stderr (`configure_operations`). Lines are read back by what is asked of them
+(`Query`): one after another (`search`, `summarise`), or whole logs at once (`scan`). The room knows records,
+queues, outputs and logs, and takes no decision.
 """
 
 from proxy.audit.access import AccessLog, LogState
-from proxy.audit.line import fragment
+from proxy.audit.agents import AgentRow, Tally, summarise
+from proxy.audit.blocks import ReadError, Source, source
+from proxy.audit.entries import Asked, Entry
+from proxy.audit.formats import fragments
+from proxy.audit.log_schema import log_schema
 from proxy.audit.metrics import BOUNDS, Metrics, Requests
+from proxy.audit.moments import moment
 from proxy.audit.operations import configure_operations
+from proxy.audit.query import Query, search
+from proxy.audit.sampling import Sampling
+from proxy.audit.scan import Found, Gaps, scan
 
 __all__ = [
     "BOUNDS",
     "AccessLog",
+    "AgentRow",
+    "Asked",
+    "Entry",
+    "Found",
+    "Gaps",
     "LogState",
     "Metrics",
+    "Query",
+    "ReadError",
     "Requests",
+    "Sampling",
+    "Source",
+    "Tally",
     "configure_operations",
-    "fragment",
+    "fragments",
+    "log_schema",
+    "moment",
+    "scan",
+    "search",
+    "source",
+    "summarise",
 ]

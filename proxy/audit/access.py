@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 from msgspec import Struct
 
-from proxy.audit.line import Lines
+from proxy.audit.formats import writer
 from proxy.audit.output import Output
+from proxy.audit.sampling import Sampling
 from proxy.audit.sink import BOUND, Sink
 from proxy.model import Reason
 
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
     from proxy.config import Log
     from proxy.model import Closing, Opening
 
-    _Record = tuple[Opening, Closing | int, bool]
-    """What was known at the start, at the end (or a stream's status), and whether the line is minor."""
+    _Record = tuple[Opening, Closing | int, bool, float | None]
+    """What was known at the start, at the end (or a stream's status), whether the line is minor, its rate."""
 
 _SUMMARY_EVERY: Final = 1.0
 _WARN_EVERY: Final = 10.0
@@ -62,13 +63,22 @@ class AccessLog:
 
     `worker` is this process's number among those on one port, `bound` how many bytes of lines may wait to be
     written. `metrics` counts every request, whatever becomes of its line; None where nobody asks for counts.
+    `sampling` says which requests have no line; each has one where it is None.
     Raises OSError where the output cannot be opened.
     """
 
-    def __init__(self, log: Log, worker: int = 0, bound: int = BOUND, metrics: Metrics | None = None) -> None:
+    def __init__(
+        self,
+        log: Log,
+        worker: int = 0,
+        bound: int = BOUND,
+        metrics: Metrics | None = None,
+        sampling: Sampling | None = None,
+    ) -> None:
         self._metrics = metrics
         self._lossless = log.refuse_when_full
-        self._lines = Lines(worker)
+        self._lines = writer(log.format, worker, log.fields)
+        self._sampling = sampling or Sampling()
         path = None if log.output == "stdout" else log.output
         self._sink = Sink(Output(path, _operations.warning), bound)
         self._logger: _Logger = structlog.wrap_logger(
@@ -80,9 +90,10 @@ class AccessLog:
         self._warned = -inf
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def configure(self, log: Log) -> None:
-        """Go by `log` from now on; its output stays what it was."""
+    def configure(self, log: Log, sampling: Sampling) -> None:
+        """Go by `log` and `sampling` from now on; output, format and fields stay what they were."""
         self._lossless = log.refuse_when_full
+        self._sampling = sampling
 
     @property
     def full(self) -> bool:
@@ -96,13 +107,16 @@ class AccessLog:
 
     def opened(self, opening: Opening, status: int) -> None:
         """Write that a long answer has started."""
+        opening.streamed = True
         self._write(opening, status)
 
     def finished(self, opening: Opening, closing: Closing) -> None:
-        """Write the access line of a request that has ended."""
+        """Write the access line of a request that has ended, unless it is one of those that have none."""
         if self._metrics is not None:
             self._metrics.count(opening, closing)
-        self._write(opening, closing)
+        rate = self._sampling.rate(opening, closing) if self._sampling else None
+        if rate is None or self._sampling.keeps(opening, rate):
+            self._write(opening, closing, rate)
 
     def session_opened(self) -> None:
         """Count a session that was given out."""
@@ -140,21 +154,21 @@ class AccessLog:
         self._sink.close(_GRACE)
         done.set()
 
-    def _write(self, opening: Opening, end: Closing | int) -> None:
+    def _write(self, opening: Opening, end: Closing | int, rate: float | None = None) -> None:
         minor = opening.decision == "deny" and (
             # What a full log itself refused counts as well: otherwise refusing would go on filling it.
             opening.caller is None or opening.reason is Reason.AUDIT_UNAVAILABLE
         )
-        if (minor and self._sink.minor_full) or not self._logger.write((opening, end, minor)):
+        if (minor and self._sink.minor_full) or not self._logger.write((opening, end, minor, rate)):
             self._count(self._suppressed if minor else self._dropped, opening)
 
     def _render(self, _sink: object, _method: str, values: Mapping[str, Any]) -> tuple[Any, Any]:
         """What structlog hands to `Sink.append`: a line, whether it is minor, whether it is kept."""
-        opening, end, minor = values["event"]
+        opening, end, minor, rate = values["event"]
         if isinstance(end, int):
             line = self._lines.stream_open(opening, end)
         else:
-            line = self._lines.access(opening, end)
+            line = self._lines.access(opening, end, rate)
         return (line, minor, self._lossless and opening.decision != "deny"), {}
 
     def _count(self, tally: _Tally, opening: Opening) -> None:

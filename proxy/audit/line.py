@@ -1,35 +1,24 @@
-"""From record to bytes: one request, one JSON line.
+"""From record to bytes: one request, one JSON line of the `keystile` format.
 
 Knows the names and the order of the fields, and that a value may be hostile. Must never know the output,
 the clock, or why a request was decided as it was. Pure, but for a memo of the current second.
-
-A line is printable ASCII and ends in one LF: all else stands as a JSON escape (RFC 8259 section 7), so that
-no control character, ANSI sequence, U+2028 or lone surrogate can split or repaint it, whatever reads it.
 """
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime
-from json.encoder import encode_basestring_ascii
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.json import Encoder
-from msgspec.structs import replace
 
-from proxy.audit.text import CAP, calls, capped, whole
+from proxy.audit.text import calls, printable, tamed, whole
+from proxy.audit.translate import tail
+from proxy.audit.writer import Writer, final, level
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from proxy.model import Call, Closing, Identity, Note, Opening, Reason
-
-_TEXTS = ("request_id", "client_request_id", "trace_id", "client", "method", "path", "rule", "user_agent")
-_DELETE = 0x7F
-_UNPRINTABLE = re.compile(r"[^\n -~]")
-# Three digits from a table: formatting them costs more than the rest of a timestamp.
-_THREE = tuple(f"{number:03d}" for number in range(1000))
 
 _encode = Encoder().encode
 
@@ -77,17 +66,8 @@ class _After(Struct, omit_defaults=True, gc=False):
     upstream_ms: float | None = None
     upstream_status: int | None = None
     worker: int | None = None
+    sample_rate: float | None = None
     truncated: bool = False
-
-
-class _Summary(Struct, gc=False):
-    timestamp: str
-    level: str
-    event: str
-    until: str
-    count: int
-    reasons: Mapping[str, int]
-    worker: int
 
 
 def fragment(identity: Identity) -> bytes:
@@ -106,23 +86,21 @@ def fragment(identity: Identity) -> bytes:
         None if identity.key_id is None else whole(identity.key_id),
         tuple(map(whole, identity.audience)),
     )
-    return _printable(_encode(members))[1:-1]
+    return printable(_encode(members))[1:-1]
 
 
-class Lines:
-    """Renders the lines of one process; `worker` is its number among the processes on one port."""
+class Lines(Writer):
+    """Renders the lines of one process."""
 
-    def __init__(self, worker: int) -> None:
-        self._worker = worker
-        self._second = -1
-        self._prefix = ""
+    FORMAT = "keystile"
 
-    def access(self, opening: Opening, closing: Closing) -> bytes:
-        """The one line of a request that has ended.
+    def __init__(self, worker: int, fields: Mapping[str, str] | None = None) -> None:
+        super().__init__(worker, fields or {})
+        self._end = tail(self._fields) + b"}\n"
 
-        `timestamp` is the moment the request arrived, not the moment of writing.
-        """
-        opening, truncated = _tamed(opening)
+    def access(self, opening: Opening, closing: Closing, sample_rate: float | None = None) -> bytes:
+        """The one line of a request that has ended; see `Writer`."""
+        opening, truncated = tamed(opening)
         upstream_seconds = closing.upstream_seconds
         mcp, cut = calls(opening.mcp)
         after = _After(
@@ -135,38 +113,26 @@ class Lines:
             None if upstream_seconds is None else int(upstream_seconds * 1_000_000 + 0.5) / 1000,
             closing.upstream_status,
             self._worker,
+            sample_rate,
             truncated or cut,
         )
-        # What a rule would have refused says so for good, however its answer ended.
-        reason = opening.reason if opening.decision == "would_deny" else closing.reason or opening.reason
-        return self._line("access", opening, closing.status, reason, after)
+        return self._line("access", opening, closing.status, final(opening, closing), after)
 
     def stream_open(self, opening: Opening, status: int) -> bytes:
-        """The line that says a long answer has started; its access line follows when it ends."""
-        opening, truncated = _tamed(opening)
+        """The line that says a long answer has started; see `Writer`."""
+        opening, truncated = tamed(opening)
         mcp, cut = calls(opening.mcp)
         after = _After(
             opening.required, mcp, opening.user_agent, worker=self._worker, truncated=truncated or cut
         )
         return self._line("stream_open", opening, status, opening.reason, after)
 
-    def summary(self, event: str, counts: Mapping[str, int], first: float, last: float) -> bytes:
-        """The one line that stands for many that were not written.
-
-        `counts` maps a reason (or a decision) to how many; `first` and `last` are when those requests
-        arrived, in Unix seconds.
-        """
-        total = sum(counts.values())
-        start, end = self._stamp(first), self._stamp(last)
-        return _encode(_Summary(start, "warning", event, end, total, counts, self._worker)) + b"\n"
-
     def _line(
         self, event: str, opening: Opening, status: int, reason: Reason | Note | None, after: _After
     ) -> bytes:
-        level = "error" if status >= 500 else "info" if opening.decision == "allow" else "warning"  # noqa: PLR2004 - RFC 9110 section 15.6
         before = _Before(
             self._stamp(opening.timestamp),
-            level,
+            level(opening.decision, status),
             event,
             opening.request_id,
             opening.client_request_id,
@@ -179,44 +145,7 @@ class Lines:
             reason,
             opening.rule,
         )
-        head, tail = _encode(before)[:-1], _encode(after)[1:]
+        head, rest = _encode(before)[:-1], _encode(after)[1:-1]
         if opening.caller is None:
-            return _printable(b"".join((head, b",", tail, b"\n")))
-        return _printable(b"".join((head, b",", opening.caller.fragment, b",", tail, b"\n")))
-
-    def _stamp(self, at: float) -> str:
-        """`at` (Unix seconds) as RFC 3339 in UTC with milliseconds."""
-        second, millisecond = divmod(int(at * 1000), 1000)
-        if second != self._second:
-            self._second = second
-            self._prefix = f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}."
-        return f"{self._prefix}{_THREE[millisecond]}Z"
-
-
-def _tamed(opening: Opening) -> tuple[Opening, bool]:
-    """`opening` with nothing in it that cannot stand in a line, and whether a value had to be cut.
-
-    Almost always that is `opening` itself: one look at all its values together finds nothing to do.
-    """
-    seen = (
-        f"{opening.request_id}{opening.client_request_id}{opening.trace_id}{opening.client}{opening.method}"
-        f"{opening.path}{opening.rule}{opening.user_agent}"
-    )
-    if len(seen) <= CAP and seen.isascii() and "?" not in seen:
-        return opening, False
-    changed = {}
-    truncated = False
-    for name in _TEXTS:
-        value: str | None = getattr(opening, name)
-        if value is not None:
-            # The gate hands over no query; should it ever, it stops here.
-            changed[name], cut = capped(value.partition("?")[0] if name == "path" else value)
-            truncated = truncated or cut
-    return replace(opening, **changed), truncated
-
-
-def _printable(line: bytes) -> bytes:
-    """Escape what is not printable ASCII; in JSON that is only found within strings."""
-    if line.isascii() and _DELETE not in line:
-        return line
-    return _UNPRINTABLE.sub(lambda found: encode_basestring_ascii(found[0])[1:-1], line.decode()).encode()
+            return printable(b"".join((head, b",", rest, self._end)))
+        return printable(b"".join((head, b",", opening.caller.fragment, b",", rest, self._end)))

@@ -78,6 +78,9 @@ def _rules(config: Config) -> Iterator[Slip]:
         if rule.mcp is not None and rule.mcp.entries is None:
             problem = "every tool is open to whoever meets the rule, and so is what is added later"
             yield Slip(("rules", index, "mcp"), problem, "write entries")
+        if rule.log.sample is not None and not rule.public:
+            problem = "of most requests there is no line: who did what cannot be answered here"
+            yield Slip(("rules", index, "log", "sample"), problem, "sample public rules only")
         if config.redis is None:
             yield from _rates(index, config)
 

@@ -21,6 +21,8 @@ def fixed(before: Config, now: Config) -> tuple[Fault, ...]:
         ("tls", (before.tls is None) == (now.tls is None)),
         ("workers", before.workers == now.workers),
         ("log.output", before.log.output == now.log.output),
+        ("log.format", before.log.format == now.log.format),
+        ("log.fields", before.log.fields == now.log.fields),
     )
     problem, remedy = "cannot change while it runs", "restart, or change it back"
     return tuple(Fault(key, None, problem, remedy) for key, same in kept if not same)

@@ -119,6 +119,12 @@ def _positive(value: float) -> float:
     return value
 
 
+def _partial(value: float) -> float:
+    if not 0 < value < 1:
+        raise UnfitError("no share", "write a number between 0 and 1, as in 0.25")
+    return value
+
+
 def _few(value: int) -> int:
     if value > _MOST_RETRIES:
         raise UnfitError(f"not a number from 0 to {_MOST_RETRIES}", "write one; 0 is never")
@@ -242,6 +248,13 @@ Leeway = Annotated[
     _described("duration", _REFERENCE, type="string", pattern=units.DURATION),
 ]
 Duration = Annotated[Leeway, AfterValidator(_positive)]
+
+Share = Annotated[
+    float,
+    _from_text(units.share),
+    AfterValidator(_partial),
+    _described("share", _REFERENCE, type="number", exclusiveMinimum=0, exclusiveMaximum=1),
+]
 
 Text = Annotated[
     str,

@@ -15,5 +15,5 @@ LATER: dict[type[Section], frozenset[str]] = {
             "version",
         }
     ),
-    Log: frozenset({"chain", "fields", "format", "spill"}),
+    Log: frozenset({"chain", "spill"}),
 }

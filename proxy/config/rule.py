@@ -18,6 +18,7 @@ from proxy.config.kinds import (  # noqa: TC001 - as above
     Origin,
     Pattern,
     Scope,
+    Share,
     Some,
     Text,
 )
@@ -72,6 +73,15 @@ def _rule_name(data: dict[str, Any]) -> str:
     return f"{methods} {hosts}{paths}".lstrip()
 
 
+class RuleLog(Section):
+    """What of a rule's requests is logged."""
+
+    sample: Share | None = Field(
+        None,
+        description="The share of requests that went well of which there is a line; all where absent.",
+    )
+
+
 class Rule(Section):
     """Who may pass: selectors (path, methods, host) choose the rule, requirements judge the caller."""
 
@@ -113,3 +123,4 @@ class Rule(Section):
     )
     origins: Some[Origin] = Field((), description="What `Origin` may say here; the top level's where absent.")
     cors: Flag | None = Field(None, description="As at the top level, whose it is where absent.")
+    log: RuleLog = Field(default_factory=RuleLog, description="What of its requests is logged.")

@@ -36,6 +36,7 @@ from proxy.config.kinds import (
 )
 from proxy.config.rule import Rule  # noqa: TC001 - pydantic reads the annotation
 from proxy.config.section import Section, shorthand
+from proxy.config.static import Static  # noqa: TC001 - as above
 from proxy.config.stores import Redis, Revocations
 from proxy.config.tls import Tls  # noqa: TC001 - pydantic reads the annotation
 from proxy.config.upstream import Upstream
@@ -115,6 +116,12 @@ class Log(Section):
 
     output: Annotated[Text, WithJsonSchema({"title": "stdout or file", "type": "string", "minLength": 1})] = (
         Field("stdout", description="Where access lines go.")
+    )
+    format: Literal["keystile", "ecs", "otel"] = Field(
+        "keystile", description="What its fields are called: as in LOG.md, in Elastic, or in OpenTelemetry."
+    )
+    fields: Static = Field(
+        default_factory=dict, description="What every line says besides, as in `service.name: memory`."
     )
     arguments: ListOf[Text] = Field(
         (), description="Names of the tool and prompt arguments that it shows; none where absent."

@@ -22,6 +22,7 @@ RATE = r"^[1-9][0-9]{0,8}/(s|m|h|d)$"
 _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)(ms|s|m|h|d)", re.ASCII)
 _SIZE = re.compile(r"([0-9]{1,9})(B|KiB|MiB|GiB)", re.ASCII)
 _RATE = re.compile(r"([1-9][0-9]{0,8})/(s|m|h|d)", re.ASCII)
+_SHARE = re.compile(r"0\.[0-9]{1,6}", re.ASCII)
 _COUNT = re.compile(r"[0-9]{1,9}", re.ASCII)
 
 
@@ -54,6 +55,11 @@ def rate(text: str) -> tuple[int, float]:
     if match is None:
         raise UnfitError("not a rate", "write a whole number above zero, / and s, m, h or d, as in 600/m")
     return int(match[1]), SECONDS[match[2]]
+
+
+def share(text: str) -> float:
+    """Return "0.25" as a number; 0, which is no share, for whatever else it says."""
+    return float(text) if _SHARE.fullmatch(text) else 0.0
 
 
 def flag(text: str) -> bool:

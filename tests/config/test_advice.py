@@ -234,6 +234,14 @@ UNWISE = [
     ),
     pytest.param("rules: [{path: /a, public: true}]", [], id="a public path"),
     pytest.param(
+        "rules: [{path: /a, log: {sample: 0.1}}]",
+        ["rules[0].log.sample: of most requests there is no line: who did what cannot be answered here"],
+        id="few lines of who did what",
+    ),
+    pytest.param(
+        "rules: [{path: /a, public: true, log: {sample: 0.1}}]", [], id="few lines of a public path"
+    ),
+    pytest.param(
         "admin: 0.0.0.0:9901",
         ["admin: beyond loopback: whoever reaches it reads the metrics and the configuration"],
         id="an admin listener for everybody",

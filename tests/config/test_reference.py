@@ -30,6 +30,7 @@ LEVELS = [
     ("Keys", "issuers[].keys.", "issuer"),
     ("ClaimNames", "issuers[].claims.", "issuer"),
     ("Rule", "rules[].", "rule"),
+    ("RuleLog", "rules[].log.", "rule"),
     ("Entry", "rules[].mcp[].", "entry"),
     ("Assertion", "assertion.", "assertion"),
     ("Redis", "redis.", "redis"),

@@ -392,6 +392,50 @@ CASES = [
     ),
     pytest.param("log: {arguments: {a: b}}", "log.arguments: not a list", id="arguments as a mapping"),
     pytest.param("log: stdout", "log: not a mapping", id="log as text"),
+    pytest.param("log: {format: json}", "log.format: not one of its values", id="a format that is none"),
+    pytest.param("log: {fields: [a]}", "log.fields: not a mapping", id="fields as a list"),
+    pytest.param(
+        "log: {fields: {service.name: ''}}",
+        'log.fields["service.name"]: empty, or with control characters',
+        id="a field that says nothing",
+    ),
+    pytest.param(
+        "log: {fields: {Service: a}}", "log.fields: 'Service' is no name", id="a field in upper case"
+    ),
+    pytest.param(
+        "log: {fields: {'a\\nb': a}}",
+        "log.fields: 'a\\\\nb' is no name",
+        id="a field with a backslash in its name",
+    ),
+    pytest.param(
+        "log: {fields: {decision: allow}}",
+        "log.fields: decision is a field of every line",
+        id="a field of the log's own",
+    ),
+    pytest.param(
+        "log: {fields: {mcp.tool: x}}",
+        "log.fields: mcp.tool is a field of every line",
+        id="a field within the log's own",
+    ),
+    pytest.param(
+        "log: {fields: {a.b: x, a_b: y}}",
+        "log.fields: a.b and a_b are one label in ECS",
+        id="two fields for one label",
+    ),
+    pytest.param(
+        "log: {fields: {service.name: x, service.name.long: y}}",
+        "log.fields: service.name.long stands below service.name",
+        id="a field below another",
+    ),
+    *(
+        pytest.param(
+            RULE.format(f"log: {{sample: {share}}}"),
+            "rules[0].log.sample: no share",
+            id=f"a share of {share}",
+        )
+        for share in ("0", "0.0", "1", "1.5", "-0.5", "10%", "1e-3", "'.5'", "0.1234567")
+    ),
+    pytest.param(RULE.format("log: 0.1"), "rules[0].log: not a mapping", id="a share without its key"),
     pytest.param(
         "log: {output: stderr}",
         "log.output: stderr, where the operational log goes",
@@ -447,7 +491,7 @@ UNKNOWN = [
     pytest.param(
         "log: {zzz: a}",
         "log.zzz",
-        "choose from arguments, output, refuse_when_full",
+        "choose from arguments, fields, format, output, refuse_when_full",
         id="nothing that is near",
     ),
 ]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from proxy.config import load
 from proxy.server import Server
 from tests.support.keys import SigningKey, jwks, make_key, sign_token
+from tests.support.lines import assert_valid
 from tests.support.raw import Address, Client, connect
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class Keystile:
     """A running proxy."""
 
     def __init__(self, server: Server, folder: Path, upstream: str) -> None:
+        self._logged = server.config.log
         self.address: Address = server.address
         self._server = server
         self._folder = folder
@@ -97,12 +99,19 @@ class Keystile:
         if not self._closed:
             self._closed = True
             await self._server.close()
+            if self._logged.output == str(self._log):
+                assert_valid(self._log.read_bytes(), self._logged.format, fields=bool(self._logged.fields))
 
     async def lines(self, event: str = "access") -> list[dict[str, Any]]:
         """Close the proxy, and read the lines of this kind that it has written."""
         await self.close()
         lines = [json.loads(line) for line in self._log.read_bytes().splitlines()]
         return [line for line in lines if line["event"] == event]
+
+    async def log(self) -> bytes:
+        """Close the proxy, and read what it has written."""
+        await self.close()
+        return self._log.read_bytes()
 
 
 @contextlib.asynccontextmanager

@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.support.harness import settings_file
+from tests.support.harness import LOG, settings_file
+from tests.support.lines import assert_valid
 from tests.support.raw import DEADLINE, Address, Client, connect
 
 if TYPE_CHECKING:
@@ -59,3 +60,5 @@ async def process(folder: Path, upstream: str, /, **settings: Any) -> AsyncItera
         child.terminate()
         _, errors = await child.communicate()
     assert child.returncode == 0, errors
+    if (folder / LOG).exists():
+        assert_valid((folder / LOG).read_bytes())

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import structlog
 
-from proxy.audit import configure_operations, fragment
+from proxy.audit import configure_operations
+from proxy.audit.line import fragment
 from proxy.model import Caller, Closing, Identity, Opening
 
 if TYPE_CHECKING:

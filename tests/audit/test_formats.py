@@ -1,0 +1,158 @@
+"""The lines of every format say the same, under the names of the table; nothing hostile gets out of its string."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from proxy.audit.formats import fragments, writer
+from proxy.audit.names import ENDS
+from proxy.audit.translate import records, to_ecs, to_otel
+from proxy.model import Call, Note, Reason
+from tests.support.lines import assert_valid
+from tests.support.records import ARRIVAL, caller, closing, opening
+
+FIELDS = {"service.name": "memory", "env": "prod 100%", "région": 'a"b\u2028'}
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+CALL = Call(
+    "tools/call",
+    tool="write_memory",
+    arguments={"id": "x", "n": 1, "f": 1.5, "b": True, "z": None, "list": ["a"]},
+    session="ab12",
+    protocol="2025-11-25",
+    client="cli",
+)
+
+FORMATS = ["keystile", "ecs", "otel"]
+RECORDS: list[Any] = [
+    pytest.param(opening(), closing(), id="what is unknown is absent"),
+    pytest.param(
+        opening(
+            client_request_id="theirs",
+            trace_id=TRACE,
+            rule="mcp",
+            caller=caller(),
+            required=("memory:read",),
+            user_agent="agent/1.0",
+            mcp=CALL,
+        ),
+        closing(
+            bytes_in=17, bytes_out=1234, seconds=61.2345678, upstream_seconds=0.0000004, upstream_status=201
+        ),
+        id="everything known",
+    ),
+    pytest.param(
+        opening(decision="deny", reason=Reason.CREDENTIAL_MISSING, method=None, path=None),
+        closing(status=401),
+        id="a refusal",
+    ),
+    pytest.param(
+        opening(decision="would_deny", reason=Reason.SCOPE_INSUFFICIENT, caller=caller()),
+        closing(reason=Note.CLIENT_CLOSED),
+        id="a refusal that is only observed",
+    ),
+    pytest.param(
+        opening(reason=Reason.UPSTREAM_UNREACHABLE), closing(status=502), id="a failure of the upstream"
+    ),
+    pytest.param(opening(), closing(status=500, upstream_status=500), id="a failure without a reason"),
+    pytest.param(
+        opening(caller=caller(name=None, scopes=(), audit_url=None, token_id=None, key_id=None)),
+        closing(),
+        id="a token that says next to nothing",
+    ),
+    pytest.param(opening(mcp=(Call("ping"), CALL)), closing(), id="a batch"),
+    pytest.param(opening(method="PURGE", client="unix"), closing(), id="what others do not know"),
+    pytest.param(opening(client="2001:db8::1", path="/" + "x" * 300), closing(), id="what is cut"),
+    pytest.param(opening(rule="100%d %b %", path="/%25", user_agent="%s"), closing(), id="percent signs"),
+]
+
+
+def written(form, begun, ended, fields=FIELDS, sample_rate=None):
+    """The line of an end, or of a stream's start where `ended` is a status."""
+    if begun.caller is not None:
+        begun = replace(begun, caller=replace(begun.caller, fragment=fragments(form)(begun.caller.identity)))
+    lines = writer(form, 3, fields)
+    return (
+        lines.stream_open(begun, ended) if isinstance(ended, int) else lines.access(begun, ended, sample_rate)
+    )
+
+
+def unordered(document):
+    """`document` of OTel with its attributes by name, each of which is there once."""
+    (resource,) = document["resourceLogs"]
+    (record,) = resource["scopeLogs"][0]["logRecords"]
+    attributes = {one["key"]: one["value"] for one in record["attributes"]}
+    assert len(attributes) == len(record["attributes"])
+    return {
+        **resource["resource"],
+        "scope": resource["scopeLogs"][0]["scope"],
+        **record,
+        "attributes": attributes,
+    }
+
+
+def assert_alike(begun, ended, sample_rate=None):
+    plain = json.loads(written("keystile", begun, ended, {}, sample_rate))
+    ecs = json.loads(written("ecs", begun, ended, sample_rate=sample_rate))
+    otel = json.loads(written("otel", begun, ended, sample_rate=sample_rate))
+    assert ecs == to_ecs(plain, FIELDS)
+    assert unordered(otel) == unordered(to_otel(plain, FIELDS))
+    assert list(records(ecs)) == list(records(otel)) == [plain]
+
+
+@pytest.mark.parametrize(("begun", "ended"), RECORDS)
+def test_the_lines_of_all_formats_say_the_same(begun, ended):
+    assert_alike(begun, ended)
+    assert_alike(begun, ended, 0.25)
+    assert_alike(begun, 200)
+
+
+def test_a_trace_that_is_none_stands_elsewhere():
+    assert_alike(opening(trace_id="no trace"), closing())
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize(("begun", "ended"), RECORDS)
+def test_a_line_is_what_its_schema_says(form, begun, ended):
+    assert_valid(written(form, begun, ended, sample_rate=0.25), form, fields=True)
+    assert_valid(written(form, begun, 200, {}), form)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize(("begun", "ended"), RECORDS)
+def test_a_line_ends_where_a_member_can_be_added(form, begun, ended):
+    line = written(form, begun, ended)
+    assert line.endswith(ENDS[form])
+    added = b',"x":1' if form != "otel" else b',{"key":"x","value":{"intValue":"1"}}'
+    longer = json.loads(line.removesuffix(ENDS[form]) + added + ENDS[form])
+    where = {
+        "keystile": lambda: longer,
+        "ecs": lambda: longer["keystile"],
+        "otel": lambda: unordered(longer)["attributes"],
+    }[form]()
+    assert list(where)[-1] == "x"
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_summary_says_how_many_and_why(form):
+    line = writer(form, 1, FIELDS).summary("access_suppressed", {"path_ambiguous": 1}, ARRIVAL, ARRIVAL + 1.5)
+    (members,) = records(json.loads(line))
+    assert {name: value for name, value in members.items() if name not in FIELDS} == {
+        "timestamp": "2026-01-01T00:00:00.250Z",
+        "level": "warning",
+        "event": "access_suppressed",
+        "until": "2026-01-01T00:00:01.750Z",
+        "count": 1,
+        "reasons": {"path_ambiguous": 1},
+        "worker": 1,
+    }
+    assert line.endswith(ENDS[form])
+    assert_valid(line, form, fields=True)
+
+
+def test_static_fields_stand_at_the_end():
+    line = json.loads(written("keystile", opening(), closing()))
+    assert list(line.items())[-4:] == [("worker", 3), *FIELDS.items()]
