@@ -17,7 +17,6 @@ from msgspec import Struct
 
 from proxy.audit.formats import writer
 from proxy.audit.output import Output
-from proxy.audit.sampling import Sampling
 from proxy.audit.sink import BOUND, Sink
 from proxy.model import Reason
 
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from proxy.audit.metrics import Metrics
+    from proxy.audit.sampling import Sampling
     from proxy.config import Log
     from proxy.model import Closing, Opening
 
@@ -78,7 +78,8 @@ class AccessLog:
         self._metrics = metrics
         self._lossless = log.refuse_when_full
         self._lines = writer(log.format, worker, log.fields)
-        self._sampling = sampling or Sampling()
+        # None where there is nothing to leave out: to ask for that costs next to nothing.
+        self._sampling = sampling or None
         path = None if log.output == "stdout" else log.output
         self._sink = Sink(Output(path, _operations.warning), bound)
         self._logger: _Logger = structlog.wrap_logger(
@@ -93,7 +94,7 @@ class AccessLog:
     def configure(self, log: Log, sampling: Sampling) -> None:
         """Go by `log` and `sampling` from now on; output, format and fields stay what they were."""
         self._lossless = log.refuse_when_full
-        self._sampling = sampling
+        self._sampling = sampling or None
 
     @property
     def full(self) -> bool:
@@ -114,9 +115,12 @@ class AccessLog:
         """Write the access line of a request that has ended, unless it is one of those that have none."""
         if self._metrics is not None:
             self._metrics.count(opening, closing)
-        rate = self._sampling.rate(opening, closing) if self._sampling else None
-        if rate is None or self._sampling.keeps(opening, rate):
-            self._write(opening, closing, rate)
+        sampling, rate = self._sampling, None
+        if sampling is not None:
+            rate = sampling.rate(opening, closing)
+            if rate is not None and not sampling.keeps(opening, rate):
+                return
+        self._write(opening, closing, rate)
 
     def session_opened(self) -> None:
         """Count a session that was given out."""

@@ -87,7 +87,7 @@ class Lines(Writer):
         """The one line of a request that has ended; see `Writer`."""
         upstream_seconds = closing.upstream_seconds
         opening, truncated = tamed(opening)
-        mcp, cut = calls(opening.mcp)
+        mcp, cut = (None, False) if opening.mcp is None else calls(opening.mcp)
         rest = _Rest(
             opening.decision,
             opening.client_request_id,
@@ -116,7 +116,7 @@ class Lines(Writer):
     def stream_open(self, opening: Opening, status: int) -> bytes:
         """The line that says a long answer has started; see `Writer`."""
         opening, truncated = tamed(opening)
-        mcp, cut = calls(opening.mcp)
+        mcp, cut = (None, False) if opening.mcp is None else calls(opening.mcp)
         rest = _Rest(
             opening.decision,
             opening.client_request_id,

@@ -102,7 +102,7 @@ class Lines(Writer):
         """The one line of a request that has ended; see `Writer`."""
         opening, truncated = tamed(opening)
         upstream_seconds = closing.upstream_seconds
-        mcp, cut = calls(opening.mcp)
+        mcp, cut = (None, False) if opening.mcp is None else calls(opening.mcp)
         after = _After(
             opening.required,
             mcp,
@@ -121,7 +121,7 @@ class Lines(Writer):
     def stream_open(self, opening: Opening, status: int) -> bytes:
         """The line that says a long answer has started; see `Writer`."""
         opening, truncated = tamed(opening)
-        mcp, cut = calls(opening.mcp)
+        mcp, cut = (None, False) if opening.mcp is None else calls(opening.mcp)
         after = _After(
             opening.required, mcp, opening.user_agent, worker=self._worker, truncated=truncated or cut
         )

@@ -12,6 +12,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
+from msgspec import Struct
 from msgspec.json import Encoder
 from msgspec.structs import asdict
 
@@ -29,6 +30,15 @@ _MEMO: Final = 1024
 _encode = Encoder().encode
 _END: Final = ENDS["otel"]
 _NAMES: Final = {field.name: field.otel for field in FIELDS}
+
+
+class _Text(Struct, gc=False):
+    stringValue: str  # noqa: N815 - as it is written
+
+
+class _Attribute(Struct, gc=False):
+    key: str
+    value: _Text | dict[str, object]
 
 
 def _key(name: str) -> bytes:
@@ -61,11 +71,8 @@ _UPSTREAM_MS: Final = _double("upstream_ms")
 _UPSTREAM_STATUS: Final = _count("upstream_status")
 _SAMPLE_RATE: Final = _double("sample_rate")
 _TRUNCATED: Final = _key(_NAMES["truncated"]) + b'{"boolValue":true}}'
-_ARGUMENTS: Final = _key(_NAMES["mcp.arguments"]) + b'{"kvlistValue":{"values":[%b]}}}'
-_MCP_TEXTS: Final = tuple(
-    (name, _text(f"mcp.{name}"))
-    for name in ("method", "tool", "resource", "prompt", "session", "protocol", "client")
-)
+_ARGUMENTS: Final = _key(_NAMES["mcp.arguments"]) + b'{"kvlistValue":{"values":%b}}}'
+_MESSAGE: Final = ("method", "tool", "resource", "prompt", "session", "protocol", "client")
 
 
 def fragment(identity: Identity) -> bytes:
@@ -121,7 +128,7 @@ class Lines(Writer):
         self, event: str, opening: Opening, status: int, reason: Reason | Note | None, ended: bytes
     ) -> bytes:
         opening, truncated = tamed(opening)
-        mcp, cut = calls(opening.mcp)
+        mcp, cut = (None, False) if opening.mcp is None else calls(opening.mcp)
         stamp, ended_as = self._kinds(event, opening.decision, reason, status, opening.method)
         trace, stray = _trace(opening.trace_id)
         theirs, path, caller = opening.client_request_id, opening.path, opening.caller
@@ -178,29 +185,34 @@ def _trace(trace_id: str | None) -> tuple[bytes, bytes]:
     """A trace, as the record has it, or as an attribute where that has no room for it."""
     if trace_id is None:
         return b"", b""
-    if TRACE_ID.fullmatch(trace_id):
-        return b',"traceId":"%b"' % trace_id.encode(), b""
+    if TRACE_ID.fullmatch(trace_id) is not None:
+        return b',"traceId":' + _encode(trace_id), b""
     return b"", _attributes({STRAY_TRACE_ID: trace_id})
 
 
 def _mcp(mcp: Call | tuple[Call, ...]) -> bytes:
     if isinstance(mcp, tuple):
         return _attributes({OTEL_BATCH: [_named(call) for call in mcp]})
-    told = [
-        template % _encode(value)
-        for name, template in _MCP_TEXTS
-        if (value := getattr(mcp, name)) is not None
-    ]
-    if mcp.arguments:
-        values = [_argument(name, value) for name, value in mcp.arguments.items()]
-        told.append(_ARGUMENTS % b",".join(values))
-    return b"".join(told)
-
-
-def _argument(name: str, value: object) -> bytes:
+    told = _message(mcp.method, mcp.tool, mcp.resource, mcp.prompt, mcp.session, mcp.protocol, mcp.client)
+    if not mcp.arguments:
+        return told
     # Nearly all are texts, and these need no look at their kind.
-    held = b'{"stringValue":%b}' % _encode(value) if type(value) is str else _encode(any_value(value))
-    return b'{"key":%b,"value":%b}' % (_encode(name), held)
+    arguments = [
+        _Attribute(name, _Text(value) if type(value) is str else any_value(value))
+        for name, value in mcp.arguments.items()
+    ]
+    return told + _ARGUMENTS % _encode(arguments)
+
+
+@lru_cache(_MEMO)
+def _message(*values: str | None) -> bytes:
+    """The texts of a message, in the order of `_MESSAGE`: agents say the same again and again."""
+    parts = [
+        _text(f"mcp.{name}") % _encode(value)
+        for name, value in zip(_MESSAGE, values, strict=True)
+        if value is not None
+    ]
+    return b"".join(parts)
 
 
 def _named(call: Call) -> dict[str, object]:

@@ -83,10 +83,8 @@ def printable(line: bytes) -> bytes:
     return _UNPRINTABLE.sub(lambda found: encode_basestring_ascii(found[0])[1:-1], line.decode()).encode()
 
 
-def calls(mcp: Call | tuple[Call, ...] | None) -> tuple[Call | tuple[Call, ...] | None, bool]:
+def calls(mcp: Call | tuple[Call, ...]) -> tuple[Call | tuple[Call, ...], bool]:
     """Return what a request asked an MCP server for, as a line shows it, and whether something was cut."""
-    if mcp is None:
-        return None, False
     if not isinstance(mcp, tuple):
         return _call(mcp)
     # Whatever else is left out, it is never what was touched.
@@ -141,8 +139,14 @@ def _bare(uri: str) -> str:
 
 def _arguments(arguments: Mapping[str, object]) -> tuple[Mapping[str, object], bool]:
     """Numbers, truth values and null stay what they are; texts are cut, and all else stands as JSON text."""
+    # As in `_texts`: almost always there is nothing to do.
+    for value in arguments.values():
+        if type(value) is not str or len(value) > CAP or not value.isascii():
+            break
+    else:
+        return arguments, False
     shown: dict[str, object] = {}
-    cut, same = False, True
+    cut = False
     for name, value in arguments.items():
         if isinstance(value, str):
             told, was_cut = capped(value)
@@ -152,8 +156,8 @@ def _arguments(arguments: Mapping[str, object]) -> tuple[Mapping[str, object], b
         else:
             told, was_cut = capped(_json(value))
         shown[name] = told
-        cut, same = cut or was_cut, same and told is value
-    return (arguments if same else shown), cut
+        cut = cut or was_cut
+    return shown, cut
 
 
 def _json(value: object) -> str:

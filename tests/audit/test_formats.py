@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+import importlib
 import json
-from typing import Any
+import pkgutil
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from google.protobuf.json_format import ParseDict
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec.structs import replace
+from opentelemetry.proto.logs.v1.logs_pb2 import LogsData
+from opentelemetry.semconv import attributes
+from opentelemetry.semconv._incubating import attributes as incubating
 
 from proxy.audit.formats import fragments, writer
 from proxy.audit.names import ENDS
-from proxy.audit.translate import records, to_ecs, to_otel
+from proxy.audit.names import FIELDS as FIELDS_OF_LINES
+from proxy.audit.translate import ORIGINAL, records, to_ecs, to_otel
 from proxy.model import Call, Note, Reason
+from tests.messages.conversation import EVENTS, bearer
+from tests.support.harness import keystile
 from tests.support.lines import assert_valid
 from tests.support.records import ARRIVAL, caller, closing, opening
+from tests.support.upstream import plain, upstream
+from tests.wire.exchanges.table import get, http
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FIELDS = {"service.name": "memory", "env": "prod 100%", "région": 'a"b\u2028'}
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -156,3 +172,106 @@ def test_a_summary_says_how_many_and_why(form):
 def test_static_fields_stand_at_the_end():
     line = json.loads(written("keystile", opening(), closing()))
     assert list(line.items())[-4:] == [("worker", 3), *FIELDS.items()]
+
+
+def test_an_otel_line_is_what_a_collector_reads():
+    # Its own reader, which knows no other members.
+    whole = ParseDict(json.loads(written("otel", *RECORDS[1].values)), LogsData())
+    (resource,) = whole.resource_logs
+    (record,) = resource.scope_logs[0].log_records
+    told = {one.key: one.value for one in record.attributes}
+    assert {one.key: one.value.string_value for one in resource.resource.attributes} == FIELDS
+    assert resource.scope_logs[0].scope.name == "keystile"
+    assert (record.time_unix_nano, record.severity_number) == (1767225600250000000, 9)
+    assert record.event_name == "keystile.access"
+    assert told["enduser.id"].string_value == "acc_demo"
+    assert told["http.response.status_code"].int_value == 200
+    assert told["keystile.duration_ms"].double_value == 61234.568
+    assert [one.string_value for one in told["keystile.scopes"].array_value.values] == [
+        "memory:read",
+        "memory:write",
+    ]
+    arguments = {
+        one.key: one.value.WhichOneof("value") for one in told["keystile.mcp.arguments"].kvlist_value.values
+    }
+    assert arguments == {
+        "id": "string_value",
+        "n": "int_value",
+        "f": "double_value",
+        "b": "bool_value",
+        "z": None,
+        "list": "string_value",
+    }
+
+
+def conventions() -> set[str]:
+    packages = (attributes, incubating)
+    modules = (
+        importlib.import_module(f"{package.__name__}.{found.name}")
+        for package in packages
+        for found in pkgutil.iter_modules(package.__path__)
+    )
+    return {value for module in modules for name, value in vars(module).items() if name.isupper()}
+
+
+def test_what_is_not_named_after_keystile_is_a_name_of_the_conventions():
+    named = {field.otel for field in FIELDS_OF_LINES if "." in field.otel} | {ORIGINAL, "error.type"}
+    assert {name for name in named if not name.startswith("keystile.")} <= conventions()
+
+
+texts = st.text(max_size=300)
+maybe = st.none() | texts
+values = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts
+messages = st.builds(
+    Call,
+    **dict.fromkeys(("method", "tool", "resource", "prompt", "session", "protocol", "client"), maybe),
+    arguments=st.none() | st.dictionaries(texts, values | st.lists(values), min_size=1, max_size=3),
+)
+
+
+@given(
+    st.builds(
+        opening,
+        **dict.fromkeys(("request_id", "client"), texts),
+        **dict.fromkeys(("client_request_id", "trace_id", "method", "path", "rule", "user_agent"), maybe),
+        decision=st.sampled_from(["allow", "deny", "would_deny"]),
+        reason=st.none() | st.sampled_from([*Reason, *Note]),
+        required=st.lists(texts, max_size=2).map(tuple),
+        mcp=st.none() | messages | st.lists(messages, min_size=1, max_size=3).map(tuple),
+        caller=st.none()
+        | st.builds(caller, id=texts, name=maybe, scopes=st.lists(texts, max_size=2).map(tuple)),
+    ),
+    st.builds(
+        closing,
+        status=st.integers(100, 999),
+        bytes_in=st.integers(0, 2**60),
+        seconds=st.floats(0, 1e6),
+        upstream_seconds=st.none() | st.floats(0, 1e6),
+        upstream_status=st.none() | st.integers(100, 999),
+    ),
+)
+def test_whatever_a_line_says_all_formats_say_it(begun, ended):
+    assert_alike(begun, ended)
+    assert_alike(begun, 200)
+
+
+STREAM = (http("HTTP/1.1 200 OK", EVENTS, "Transfer-Encoding: chunked") + b"9\r\ndata: a\n\n\r\n0\r\n\r\n",)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+async def test_a_proxy_writes_that_format(form: str, tmp_path: Path) -> None:
+    log = {"output": "access.log", "format": form, "fields": {"service.name": "memory"}}
+    async with upstream([plain(), STREAM]) as server, keystile(tmp_path, server.url, log=log) as proxy:
+        async with proxy.client() as client:
+            for line in (bearer(), bearer(scope="none"), bearer()):
+                await client.write(get("/guarded/x", line))
+                await client.response()
+        lines = (await proxy.log()).splitlines()
+    told = [members for line in lines for members in records(json.loads(line))]
+    assert [(one["event"], one["status"], one["decision"], one["agent_id"]) for one in told] == [
+        ("access", 200, "allow", "acc_1"),
+        ("access", 403, "deny", "acc_1"),
+        ("stream_open", 200, "allow", "acc_1"),
+        ("access", 200, "allow", "acc_1"),
+    ]
+    assert all(b"memory" in line for line in lines)
