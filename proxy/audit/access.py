@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from proxy.audit.metrics import Metrics
+    from proxy.audit.recent import Recent
     from proxy.config import Log
     from proxy.model import Closing, Opening
 
@@ -62,11 +63,20 @@ class AccessLog:
 
     `worker` is this process's number among those on one port, `bound` how many bytes of lines may wait to be
     written. `metrics` counts every request, whatever becomes of its line; None where nobody asks for counts.
+    `recent` keeps each line for a while; None where nobody can look.
     Raises OSError where the output cannot be opened.
     """
 
-    def __init__(self, log: Log, worker: int = 0, bound: int = BOUND, metrics: Metrics | None = None) -> None:
+    def __init__(
+        self,
+        log: Log,
+        worker: int = 0,
+        bound: int = BOUND,
+        metrics: Metrics | None = None,
+        recent: Recent | None = None,
+    ) -> None:
         self._metrics = metrics
+        self._recent = recent
         self._lossless = log.refuse_when_full
         self._lines = Lines(worker)
         path = None if log.output == "stdout" else log.output
@@ -155,6 +165,8 @@ class AccessLog:
             line = self._lines.stream_open(opening, end)
         else:
             line = self._lines.access(opening, end)
+        if self._recent is not None:
+            self._recent.append(line)
         return (line, minor, self._lossless and opening.decision != "deny"), {}
 
     def _count(self, tally: _Tally, opening: Opening) -> None:
@@ -183,6 +195,8 @@ class AccessLog:
                 line = self._lines.summary(tally.event, tally.counts, tally.first, tally.last)
                 if not self._sink.append(line, kept=last):
                     return False
+                if self._recent is not None:
+                    self._recent.append(line)
                 tally.counts = {}
         return True
 
