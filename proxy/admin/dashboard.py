@@ -16,6 +16,7 @@ from msgspec import json
 from proxy.admin.asking import Asking
 from proxy.admin.overview import overview
 from proxy.admin.question import Question, QuestionError
+from proxy.admin.remedies import explained
 from proxy.admin.watch import Watch
 
 if TYPE_CHECKING:
@@ -82,9 +83,14 @@ class Dashboard:
         except QuestionError as error:
             return _json(400, {"problem": str(error)})
         lines = await self.watch.look()
-        output = self._config().log.output
+        config = self._config()
+        output = config.log.output
         file = None if output == "stdout" else output
-        return _json(200, await self._asking.ask(question, lines, file))
+        answer = await self._asking.ask(question, lines, file)
+        answer["lines"] = [explained(line, config.scopes) for line in answer["lines"]]
+        # A target may stand in an argument alone, and the log shows none but those that it is told to.
+        answer["unlogged"] = question.target is not None and not config.log.arguments
+        return _json(200, answer)
 
     async def events(self, admitted: Callable[[], bool]) -> AsyncIterator[bytes]:
         """Yield server-sent events while `admitted` says so: lines as they come, and how many were missed."""
@@ -96,17 +102,16 @@ class Dashboard:
                 if missed:
                     yield b"event: missed\ndata: %d\n\n" % missed
                 # Always one line: JSON escapes line ends (WHATWG HTML, section 9.2.6).
-                yield b"".join(map(_event, lines)) or b": nothing new\n\n"
+                yield b"".join(map(self._event, lines)) or b": nothing new\n\n"
         finally:
             self.watch.leave(viewer)
+
+    def _event(self, line: Seen) -> bytes:
+        return b"event: line\ndata: %b\n\n" % json.encode(explained(line, self._config().scopes))
 
     def close(self) -> None:
         """Show nothing more."""
         self.watch.close()
-
-
-def _event(line: Seen) -> bytes:
-    return b"event: line\ndata: %b\n\n" % json.encode(line)
 
 
 def _once(query: Mapping[str, str]) -> dict[str, str]:

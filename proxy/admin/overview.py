@@ -31,6 +31,7 @@ def overview(
     return {
         "version": version,
         "mode": config.mode,
+        "asks_for_token": config.admin is not None and config.admin.token is not None,
         "uptime_seconds": None if began is None else max(round(now - began, 1), 0.0),
         "status": judged.status,
         "problems": judged.problems,

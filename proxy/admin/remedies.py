@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from msgspec.structs import asdict
+
+from proxy.admin.seen import DENIED, Explained
 from proxy.authz import expand
 from proxy.model import Reason
 
@@ -64,6 +67,13 @@ REMEDIES: Final[dict[str, str]] = {
     Reason.CLIENT_CLOSED: "A client that waits for its answer.",
 }
 _UNKNOWN: Final = "Nothing is known of this reason here."
+
+
+def explained(line: Seen, hierarchy: Mapping[str, Iterable[str]]) -> Seen:
+    """Return a line with what would have allowed it, where it was refused; `hierarchy` as for `remedy`."""
+    if line.decision not in DENIED:
+        return line
+    return Explained(**asdict(line), remedy=remedy(line, hierarchy))
 
 
 def remedy(line: Seen, hierarchy: Mapping[str, Iterable[str]]) -> str:

@@ -68,6 +68,12 @@ class Seen(Struct, frozen=True, omit_defaults=True, gc=False):
         return self.mcp if isinstance(self.mcp, list) else [self.mcp]
 
 
+class Explained(Seen, frozen=True, omit_defaults=True, gc=False):
+    """A line, and where it was refused what would have allowed it."""
+
+    remedy: str | None = None
+
+
 _decode = msgspec.json.Decoder(Seen).decode
 
 

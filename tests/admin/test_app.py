@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import AsyncExitStack
-
 from typing import TYPE_CHECKING
 
 import pytest
