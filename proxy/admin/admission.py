@@ -28,7 +28,7 @@ LIFETIME: Final = 12 * 3600
 """Seconds that a session holds."""
 
 _PROOF = re.compile(r"[0-9a-f]{32,64}", re.ASCII)
-_COOKIE = re.compile(r"([0-9]{1,12})\.([0-9a-f]{64})", re.ASCII)
+_COOKIE = re.compile(r"([1-9][0-9]{0,11})\.([0-9a-f]{64})", re.ASCII)
 
 _ATTEMPTS: Final = 5
 _WINDOW: Final = 60.0

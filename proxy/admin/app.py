@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from contextlib import aclosing
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Final
 
@@ -41,6 +42,7 @@ _BACKLOG: Final = 64
 _MOST: Final = 64
 _SECONDS: Final = 10.0
 _PATIENCE: Final = 5.0
+_FAREWELL: Final = 0.1
 # A stream is begun anew now and then.
 _LONGEST_STREAM: Final = 3600.0
 _LONGEST_LINE: Final = 4096
@@ -137,8 +139,9 @@ class Admin:
         """Accept nothing more, and end what is under way."""
         if self._server is not None:
             self._server.close()
-        await self._http.shutdown(timeout=0)
         self._dashboard.close()
+        # To aiohttp, no time at all is any time.
+        await self._http.shutdown(timeout=_FAREWELL)
 
     def _listener(self) -> AdminListener:
         listener = self._config().admin
@@ -209,10 +212,11 @@ class Admin:
         response = web.StreamResponse(headers={**_HEADERS, "Content-Type": "text/event-stream"})
         response.force_close()
         self._streaming.add(request.protocol)
+        stream = self._dashboard.events(lambda: self._unadmitted(request) is None)
         try:
             await response.prepare(request)
-            async with asyncio.timeout(_LONGEST_STREAM):
-                async for events in self._dashboard.events(lambda: self._unadmitted(request) is None):
+            async with aclosing(stream), asyncio.timeout(_LONGEST_STREAM):
+                async for events in stream:
                     async with asyncio.timeout(_PATIENCE):
                         await response.write(events)
         except (TimeoutError, ConnectionError):

@@ -20,7 +20,7 @@ from proxy.admin.remedies import explained
 from proxy.admin.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 
     from aiohttp.web import BaseRequest, Response
 
@@ -92,12 +92,12 @@ class Dashboard:
         answer["unlogged"] = question.target is not None and not config.log.arguments
         return _json(200, answer)
 
-    async def events(self, admitted: Callable[[], bool]) -> AsyncIterator[bytes]:
+    async def events(self, admitted: Callable[[], bool]) -> AsyncGenerator[bytes]:
         """Yield server-sent events while `admitted` says so: lines as they come, and how many were missed."""
         viewer = await self.watch.enter()
         try:
             yield b"retry: 2000\n\n"
-            while admitted():
+            while admitted() and not viewer.over:
                 lines, missed = await viewer.take(_BEAT)
                 if missed:
                     yield b"event: missed\ndata: %d\n\n" % missed

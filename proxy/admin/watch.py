@@ -47,6 +47,8 @@ class Viewer:
     """Lines on their way to one viewer; what comes while too many wait is only counted."""
 
     def __init__(self) -> None:
+        self.over = False
+        """Nothing comes any more."""
         self.missed = 0
         self._waiting = deque[Seen]()
         self._came = asyncio.Event()
@@ -64,6 +66,12 @@ class Viewer:
         kept = lines[-room:] if room else []
         self._waiting.extend(kept)
         self.missed += missed + len(lines) - len(kept)
+        if lines or missed:
+            self._came.set()
+
+    def end(self) -> None:
+        """Have whoever waits for lines wait no longer."""
+        self.over = True
         self._came.set()
 
     async def take(self, seconds: float) -> tuple[list[Seen], int]:
@@ -134,6 +142,7 @@ class Watch:
     def close(self) -> None:
         """Ask for nothing more."""
         for viewer in list(self._viewers):
+            viewer.end()
             self.leave(viewer)
         if self._forgetting is not None:
             self._forgetting.cancel()
@@ -163,8 +172,7 @@ class Watch:
         while self._lines and (self._bytes > self._size or len(self._lines) > self._count):
             self._bytes -= self._lines.popleft()[1]
         for viewer in self._viewers:
-            if lines or recalled.missed:
-                viewer.give([line for line, _ in lines], recalled.missed)
+            viewer.give([line for line, _ in lines], recalled.missed)
 
     def _forget_later(self) -> None:
         if self._forgetting is None:
