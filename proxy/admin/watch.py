@@ -15,7 +15,7 @@ import structlog
 from msgspec import Struct
 
 from proxy.admin.seen import Seen, seen
-from proxy.audit import COUNT, SIZE
+from proxy.audit import EACH, SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -91,9 +91,8 @@ class Viewer:
 class Watch:
     """The lines of the last while, as `recall` brings them."""
 
-    def __init__(self, recall: Recall, count: int = COUNT, size: int = SIZE) -> None:
+    def __init__(self, recall: Recall, size: int = SIZE) -> None:
         self._recall = recall
-        self._count = count
         self._size = size
         self._marks: dict[str, int] = {}
         self._lines = deque[tuple[Seen, int]]()
@@ -169,7 +168,7 @@ class Watch:
         for line, size in lines:
             self._lines.append((line, size))
             self._bytes += size
-        while self._lines and (self._bytes > self._size or len(self._lines) > self._count):
+        while self._bytes > self._size:
             self._bytes -= self._lines.popleft()[1]
         for viewer in self._viewers:
             viewer.give([line for line, _ in lines], recalled.missed)
@@ -193,6 +192,6 @@ class Watch:
 
 
 def _read(lines: list[bytes]) -> list[tuple[Seen, int]]:
-    read = [(line, len(raw)) for raw in lines if (line := seen(raw)) is not None]
+    read = [(line, len(raw) + EACH) for raw in lines if (line := seen(raw)) is not None]
     # Of several processes, each has its own order.
     return sorted(read, key=lambda one: one[0].timestamp)

@@ -10,11 +10,11 @@ from proxy.audit.access import AccessLog, LogState
 from proxy.audit.line import fragment
 from proxy.audit.metrics import BOUNDS, Metrics, Requests
 from proxy.audit.operations import configure_operations
-from proxy.audit.recent import COUNT, SIZE, Passed, Recent
+from proxy.audit.recent import EACH, SIZE, Passed, Recent
 
 __all__ = [
     "BOUNDS",
-    "COUNT",
+    "EACH",
     "SIZE",
     "AccessLog",
     "LogState",

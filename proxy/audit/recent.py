@@ -11,9 +11,11 @@ from typing import Final
 
 from msgspec import Struct
 
-COUNT: Final = 5000
 SIZE: Final = 8 * 1024 * 1024
-# What goes beyond a bound is thrown out many at a time: a line costs no more than its place.
+"""Bytes that lines may take: about 5,000 of the usual length."""
+EACH: Final = 1000
+"""Bytes that a line is counted for beside its own: what it takes once it is read."""
+# What goes beyond the bound is thrown out many at a time: a line costs no more than its place.
 _SLACK: Final = 8
 
 
@@ -26,20 +28,20 @@ class Passed(Struct, frozen=True):
 
 
 class Recent:
-    """The newest lines: at most `count` of them, and `size` bytes."""
+    """The newest lines, of at most `size` bytes, `EACH` included."""
 
-    def __init__(self, count: int = COUNT, size: int = SIZE) -> None:
-        self._count = count
-        self._size = size
+    __slots__ = ("_first", "_lines", "_room", "_size")
+
+    def __init__(self, size: int = SIZE) -> None:
+        self._size = self._room = size
         self._lines = deque[bytes]()
-        self._bytes = 0
         self._first = 0
 
     def append(self, line: bytes) -> None:
         """Keep a line."""
         self._lines.append(line)
-        self._bytes += len(line)
-        if self._bytes > self._size or len(self._lines) > self._count:
+        self._room -= len(line) + EACH
+        if self._room < 0:
             self._shrink()
 
     def since(self, number: int, size: int) -> Passed:
@@ -55,8 +57,7 @@ class Recent:
         return Passed(lines, self._first + start + len(lines), max(self._first - number, 0))
 
     def _shrink(self) -> None:
-        lines = self._lines
-        size, count = self._size - self._size // _SLACK, self._count - self._count // _SLACK
-        while lines and (self._bytes > size or len(lines) > count):
-            self._bytes -= len(lines.popleft())
+        lines, enough = self._lines, self._size // _SLACK
+        while lines and self._room < enough:
+            self._room += len(lines.popleft()) + EACH
             self._first += 1

@@ -31,19 +31,19 @@ def test_lines_are_told_by_number(number, size, expected):
 
 
 BOUNDS = [
-    pytest.param({"count": 16}, id="by their number"),
-    pytest.param({"size": 16 * 4}, id="by their bytes"),
+    pytest.param(b"%03d\n", 16 * 1004, id="of few bytes, for each takes its place"),
+    pytest.param(b"%01000d\n", 16 * 2001, id="of many bytes"),
 ]
 
 
-@pytest.mark.parametrize("bounds", BOUNDS)
-def test_the_oldest_go(bounds):
-    many = [b"%03d\n" % number for number in range(100)]
-    passed = filled(many, **bounds).since(0, 1000)
+@pytest.mark.parametrize(("written", "size"), BOUNDS)
+def test_the_oldest_go(written, size):
+    many = [written % number for number in range(100)]
+    passed = filled(many, size=size).since(0, 10**6)
     assert 14 <= len(passed.lines) <= 16
     assert passed.lines == many[-len(passed.lines) :]
     assert (passed.following, passed.missed) == (100, 100 - len(passed.lines))
 
 
 def test_a_line_beyond_all_bounds_is_not_kept():
-    assert filled([b"x" * 100], size=10).since(0, 1000) == Passed([], 1, 1)
+    assert filled([b"x" * 100], size=1050).since(0, 1000) == Passed([], 1, 1)

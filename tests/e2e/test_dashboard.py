@@ -58,64 +58,70 @@ def url(running: Keystile) -> str:
 
 
 async def test_requests_appear_as_they_come(tmp_path: Path, browser_path: str) -> None:
-    async with upstream() as behind, keystile(tmp_path, behind.url, **SETTINGS) as running:
-        async with shown(browser_path, url(running)) as browser:
-            page = browser.page
-            await page.get_by_text("No request yet.").wait_for()
-            assert await page.get_by_role("status").first.inner_text() == "Ready"
-            await page.get_by_text("Live", exact=True).wait_for()
-            claims = {"al_name": "archivist", "al_audit_url": "https://agents.example/acc_7f3"}
-            await call(running.address, "read_memory", "mem_1", "acc_7f3", **claims)
-            row = page.locator("#requests tbody tr").first
-            await row.wait_for()
-            assert (await row.inner_text()).split()[1:] == [
-                "allowed",
-                "200",
-                "archivist",
-                "acc_7f3",
-                "read_memory(mem_1)",
-                *(await row.inner_text()).split()[-1:],
-            ]
-            # And among the agents, with a link to where its issuer tells more.
-            agent = (
-                page.get_by_role("region", name="Agents", exact=True)
-                .get_by_role("row")
-                .filter(has_text="archivist")
-            )
-            link = agent.get_by_role("link")
-            assert await link.get_attribute("href") == "https://agents.example/acc_7f3"
-            assert await link.get_attribute("rel") == "noopener noreferrer"
-            # What comes while it is paused waits.
-            await page.get_by_role("button", name="Pause").click()
-            await call(running.address, "read_memory", "mem_2", "acc_7f3")
-            await page.get_by_text("Paused, 1 waiting").wait_for()
-            assert await page.locator("#requests tbody tr").count() == 1
-            await page.get_by_role("button", name="Resume").click()
-            await page.get_by_role("button", name="read_memory(mem_2)").wait_for()
+    async with (
+        upstream() as behind,
+        keystile(tmp_path, behind.url, **SETTINGS) as running,
+        shown(browser_path, url(running)) as browser,
+    ):
+        page = browser.page
+        await page.get_by_text("No request yet.").wait_for()
+        assert await page.get_by_role("status").first.inner_text() == "Ready"
+        await page.get_by_text("Live", exact=True).wait_for()
+        claims = {"al_name": "archivist", "al_audit_url": "https://agents.example/acc_7f3"}
+        await call(running.address, "read_memory", "mem_1", "acc_7f3", **claims)
+        row = page.locator("#requests tbody tr").first
+        await row.wait_for()
+        assert (await row.inner_text()).split()[1:] == [
+            "allowed",
+            "200",
+            "archivist",
+            "acc_7f3",
+            "read_memory(mem_1)",
+            *(await row.inner_text()).split()[-1:],
+        ]
+        # And among the agents, with a link to where its issuer tells more.
+        agent = (
+            page.get_by_role("region", name="Agents", exact=True)
+            .get_by_role("row")
+            .filter(has_text="archivist")
+        )
+        link = agent.get_by_role("link")
+        assert await link.get_attribute("href") == "https://agents.example/acc_7f3"
+        assert await link.get_attribute("rel") == "noopener noreferrer"
+        # What comes while it is paused waits.
+        await page.get_by_role("button", name="Pause").click()
+        await call(running.address, "read_memory", "mem_2", "acc_7f3")
+        await page.get_by_text("Paused, 1 waiting").wait_for()
+        assert await page.locator("#requests tbody tr").count() == 1
+        await page.get_by_role("button", name="Resume").click()
+        await page.get_by_role("button", name="read_memory(mem_2)").wait_for()
 
 
 async def test_a_refusal_is_explained(tmp_path: Path, browser_path: str) -> None:
-    async with upstream() as behind, keystile(tmp_path, behind.url, **SETTINGS) as running:
-        async with shown(browser_path, url(running)) as browser:
-            page = browser.page
-            await page.get_by_text("Nothing was refused.").wait_for()
-            await call(running.address, "write_memory", "mem_1", "acc_7f3")
-            refusal = page.get_by_role("region", name="Refusals").get_by_role("listitem")
-            await refusal.wait_for()
-            said = await refusal.inner_text()
-            assert "scope_insufficient" in said
-            assert "tool write_memory by acc_7f3" in said
-            assert "Allowed with: A token that also has scope write." in said
-            # The request itself says all that its line does, and is opened by the keyboard.
-            opener = page.get_by_role("button", name="write_memory(mem_1)")
-            await opener.focus()
-            await page.keyboard.press("Enter")
-            assert await opener.get_attribute("aria-expanded") == "true"
-            more = await page.locator("tr.more").inner_text()
-            assert "A token that also has scope write." in more
-            assert "required scopes\nread write" in more
-            await page.keyboard.press("Enter")
-            assert await page.locator("tr.more").count() == 0
+    async with (
+        upstream() as behind,
+        keystile(tmp_path, behind.url, **SETTINGS) as running,
+        shown(browser_path, url(running)) as browser,
+    ):
+        page = browser.page
+        await page.get_by_text("Nothing was refused.").wait_for()
+        await call(running.address, "write_memory", "mem_1", "acc_7f3")
+        refusal = page.get_by_role("region", name="Refusals").get_by_role("listitem")
+        await refusal.wait_for()
+        said = await refusal.inner_text()
+        assert "scope_insufficient" in said
+        assert "tool write_memory by acc_7f3" in said
+        assert "Allowed with: A token that also has scope write." in said
+        # The request itself says all that its line does, and is opened by the keyboard.
+        opener = page.get_by_role("button", name="write_memory(mem_1)")
+        await opener.focus()
+        await page.keyboard.press("Enter")
+        assert await opener.get_attribute("aria-expanded") == "true"
+        more = await page.locator("tr.more").inner_text()
+        assert "A token that also has scope write." in more
+        assert "required scopes\nread write" in more
+        await page.keyboard.press("Enter")
+        assert await page.locator("tr.more").count() == 0
 
 
 async def test_the_audit_form_names_exactly_who_did(tmp_path: Path, browser_path: str) -> None:
@@ -191,27 +197,30 @@ async def test_hostile_names_are_text(tmp_path: Path, browser_path: str) -> None
 
 async def test_whoever_has_the_token_signs_in_and_out(tmp_path: Path, browser_path: str) -> None:
     settings = {**SETTINGS, "admin": {"listen": "127.0.0.1:0", "token": SECRET}}
-    async with upstream() as behind, keystile(tmp_path, behind.url, **settings) as running:
-        async with shown(browser_path, url(running)) as browser:
-            page = browser.page
-            field = page.get_by_label("Token")
-            await field.fill("not-the-token-at-all")
-            await page.keyboard.press("Enter")
-            await page.get_by_text("That is not the token.").wait_for()
-            assert await page.locator("main").is_hidden()
-            await field.fill(SECRET)
-            await page.keyboard.press("Enter")
-            await page.get_by_text("No request yet.").wait_for()
-            await call(running.address, "read_memory", "mem_1", "acc_1")
-            await page.get_by_role("button", name="read_memory(mem_1)").wait_for()
-            # No script can read the session, and no address or storage has the token.
-            assert await page.evaluate("document.cookie") == ""
-            assert SECRET not in json.dumps([browser.asked, await page.evaluate("({...localStorage})")])
-            await page.reload()
-            await page.get_by_role("button", name="read_memory(mem_1)").wait_for()
-            await page.get_by_role("button", name="Sign out").click()
-            await field.wait_for()
-            assert await page.locator("main").is_hidden()
+    async with (
+        upstream() as behind,
+        keystile(tmp_path, behind.url, **settings) as running,
+        shown(browser_path, url(running)) as browser,
+    ):
+        page = browser.page
+        field = page.get_by_label("Token")
+        await field.fill("not-the-token-at-all")
+        await page.keyboard.press("Enter")
+        await page.get_by_text("That is not the token.").wait_for()
+        assert await page.locator("main").is_hidden()
+        await field.fill(SECRET)
+        await page.keyboard.press("Enter")
+        await page.get_by_text("No request yet.").wait_for()
+        await call(running.address, "read_memory", "mem_1", "acc_1")
+        await page.get_by_role("button", name="read_memory(mem_1)").wait_for()
+        # No script can read the session, and no address or storage has the token.
+        assert await page.evaluate("document.cookie") == ""
+        assert SECRET not in json.dumps([browser.asked, await page.evaluate("({...localStorage})")])
+        await page.reload()
+        await page.get_by_role("button", name="read_memory(mem_1)").wait_for()
+        await page.get_by_role("button", name="Sign out").click()
+        await field.wait_for()
+        assert await page.locator("main").is_hidden()
 
 
 LOOKS = [
