@@ -162,7 +162,9 @@ class Admin:
     async def _answer(self, request: BaseRequest) -> StreamResponse:
         response: StreamResponse | None = self._misled(request) or self._unadmitted(request)
         if response is None and (request.path, request.method) == (_EVENTS, "GET"):
-            return await self._stream(request)
+            if not self._dashboard.watch.full:
+                return await self._stream(request)
+            response = _said(503, "too many follow already; close another page", **{"Retry-After": "5"})
         if response is None:
             response = await self._shown(request)
         response.headers.update({**_HEADERS, **response.headers})
@@ -205,10 +207,6 @@ class Admin:
             return _said(503, "how it fares cannot be told")
 
     async def _stream(self, request: BaseRequest) -> StreamResponse:
-        if self._dashboard.watch.full:
-            return _said(
-                503, "too many follow already; close another page", **{**_HEADERS, "Retry-After": "5"}
-            )
         response = web.StreamResponse(headers={**_HEADERS, "Content-Type": "text/event-stream"})
         response.force_close()
         self._streaming.add(request.protocol)

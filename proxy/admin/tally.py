@@ -30,8 +30,9 @@ T = TypeVar("T", bound="Agent | Used | Refusal")
 class Agent(Struct):
     """What one agent did; `id` is None for all who showed no token that holds.
 
-    `calls` counts every request that has ended, `refusals` those of them that were refused, or would have
-    been. `first` and `last` are when requests arrived. `tools` are the tools it named, some of them.
+    `calls` are messages and requests that were let through, `would_deny` those among them that only observe
+    mode let through, `refusals` those that were not. `first` and `last` are when requests arrived. `tools`
+    are those that it named, some of them.
     """
 
     id: str | None
@@ -41,12 +42,13 @@ class Agent(Struct):
     name: str | None = None
     audit_url: str | None = None
     calls: int = 0
+    would_deny: int = 0
     refusals: int = 0
     tools: list[str] = []  # msgspec makes a new one for each
 
 
 class Used(Struct):
-    """What became of a tool, a resource or a prompt."""
+    """What became of a tool, a resource or a prompt: `calls` were let through, `refusals` were not."""
 
     kind: str
     name: str
@@ -85,8 +87,13 @@ def agents(lines: Iterable[Seen]) -> list[Agent]:
 
 
 def _add(row: Agent, line: Seen) -> None:
-    row.calls += 1
-    row.refusals += line.decision in DENIED
+    # A batch is as many calls as it has messages.
+    many = max(len(line.operations), 1)
+    if line.decision == "deny":
+        row.refusals += many
+    else:
+        row.calls += many
+        row.would_deny += many if line.decision == "would_deny" else 0
     row.first = min(row.first, line.timestamp)
     if line.timestamp >= row.last:
         row.last = line.timestamp
@@ -112,8 +119,9 @@ def tools(lines: Iterable[Seen]) -> list[Used]:
         for operation in line.operations:
             for key in names(operation):
                 row = found.setdefault(key, Used(*key, line.timestamp))
-                row.calls += 1
-                row.refusals += line.decision in DENIED
+                denied = line.decision == "deny"
+                row.calls += not denied
+                row.refusals += denied
                 row.last = max(row.last, line.timestamp)
                 if line.agent_id is not None:
                     callers.setdefault(key, set()).add((line.issuer, line.agent_id))

@@ -137,11 +137,11 @@ async def test_rows_say_who_came_and_what_was_refused(tmp_path):
         "untold": 0,
     }
     assert [(one["id"], one["calls"], one["refusals"], one["tools"]) for one in state["agents"]] == [
-        (None, 1, 1, []),
-        ("acc_1", 2, 1, ["read_memory", "write_memory"]),
+        (None, 0, 1, []),
+        ("acc_1", 1, 1, ["read_memory", "write_memory"]),
     ]
     assert [(one["name"], one["calls"], one["refusals"], one["agents"]) for one in state["tools"]] == [
-        ("write_memory", 1, 1, 1),
+        ("write_memory", 0, 1, 1),
         ("read_memory", 1, 0, 1),
     ]
     assert [(one["reason"], one["what"], one["remedy"]) for one in state["refusals"]] == [
@@ -178,7 +178,7 @@ async def test_the_audit_question(tmp_path, output, question, agents):
         ):
             await call(running.address, tool, memory, agent)
         answer = await told(running.admin, f"/audit?{question}")
-    assert sorted((one["id"], one["calls"]) for one in answer["agents"]) == agents
+    assert sorted((one["id"], one["calls"] + one["refusals"]) for one in answer["agents"]) == agents
     assert answer["count"] == len(answer["lines"]) == sum(calls for _, calls in agents)
     assert not answer["unlogged"]
     named = None if output == "stdout" else str(tmp_path / output)

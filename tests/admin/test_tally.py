@@ -44,9 +44,11 @@ def test_agents_are_told_apart_by_issuer_and_id():
     )
     assert [(row.id, row.issuer, row.name, row.calls, row.refusals, row.tools) for row in rows] == [
         ("a", "https://other", None, 1, 0, []),
-        ("a", "https://i", "new", 3, 2, ["t", "u"]),
+        ("a", "https://i", "new", 3, 1, ["t", "u"]),
         (None, None, None, 1, 0, []),
     ]
+    # Of a batch, each message is one.
+    assert [row.would_deny for row in rows] == [0, 2, 0]
     assert (rows[1].first, rows[1].last) == (f"{HOUR}00:01.000Z", f"{HOUR}00:03.000Z")
 
 
@@ -80,7 +82,7 @@ def test_tools_count_their_agents():
     )
     assert [(row.kind, row.name, row.calls, row.refusals, row.agents) for row in rows] == [
         ("resource", "memory://x", 1, 0, 0),
-        ("tool", "t", 3, 1, 2),
+        ("tool", "t", 2, 1, 2),
     ]
 
 

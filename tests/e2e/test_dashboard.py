@@ -142,21 +142,21 @@ async def test_the_audit_form_names_exactly_who_did(tmp_path: Path, browser_path
             await page.get_by_label("From").fill(before)
             await page.get_by_label("To", exact=True).fill(after)
             await page.get_by_role("button", name="Ask", exact=True).click()
-            await page.get_by_text("2 agents, 3 calls.").wait_for()
+            await page.get_by_text("2 agents: 2 calls, 1 refusal.").wait_for()
             rows = page.locator("#answer-agents tbody tr")
             told = sorted([(await row.inner_text()).split() for row in await rows.all()])
             assert [(cells[0], cells[4], cells[5]) for cells in told] == [
                 ("acc_1", "2", "0"),
-                ("acc_2", "1", "1"),
+                ("acc_2", "0", "1"),
             ]
             await page.get_by_text("3 lines").click()
             assert await page.locator("#answer-lines tbody tr").count() == 3
             await page.get_by_label("Decision").select_option("refused")
             await page.get_by_role("button", name="Ask", exact=True).click()
-            await page.get_by_text("1 agent, 1 call.").wait_for()
+            await page.get_by_text("1 agent: 0 calls, 1 refusal.").wait_for()
             # Kept in the address, of which no server is told.
             await page.reload()
-            await page.get_by_text("1 agent, 1 call.").wait_for()
+            await page.get_by_text("1 agent: 0 calls, 1 refusal.").wait_for()
             assert all("mem_1" not in one.partition("/audit")[0] for one in browser.asked)
             await page.get_by_label("From").fill(after)
             await page.get_by_label("To", exact=True).fill("")
@@ -192,7 +192,7 @@ async def test_hostile_names_are_text(tmp_path: Path, browser_path: str) -> None
             )
             # To ask about it is to ask for the very text.
             await page.get_by_role("region", name="Agents", exact=True).get_by_role("button").first.click()
-            await page.get_by_text("1 agent, 2 calls.").wait_for()
+            await page.get_by_text("1 agent: 1 call, 1 refusal.").wait_for()
 
 
 async def test_whoever_has_the_token_signs_in_and_out(tmp_path: Path, browser_path: str) -> None:

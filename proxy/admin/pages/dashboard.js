@@ -248,12 +248,18 @@ function issuerCell(issuer) {
   return cell({ class: "from quiet" }, issuer === null ? "" : bdi(issuer));
 }
 
+// What observe mode alone let through is told beside what was let through in all.
+function callsCell(one) {
+  const observed = one.would_deny ? el("span", { class: "quiet" }, ` (${count(one.would_deny)} observed)`) : null;
+  return cell({ class: "number", "data-label": "calls" }, count(one.calls), observed);
+}
+
 function agentRow(one) {
   return row(
     agentCell(one.id, one.name),
     issuerCell(one.issuer),
     cell({ "data-label": "seen" }, moment(one.last)),
-    cell({ class: "number", "data-label": "calls" }, count(one.calls)),
+    callsCell(one),
     cell({ class: "number", "data-label": "refusals" }, count(one.refusals)),
     cell({}, trail(one.audit_url)),
   );
@@ -550,7 +556,9 @@ function said(text, problem = false) {
 
 function showAnswer(told) {
   const verified = told.agents.filter((one) => one.id !== null).length;
-  said(told.count === 0 ? "Nobody did." : `${many(verified, "agent")}, ${many(told.count, "call")}.`);
+  const sum = (name) => told.agents.reduce((all, one) => all + one[name], 0);
+  const counts = `${many(sum("calls"), "call")}, ${many(sum("refusals"), "refusal")}`;
+  said(told.count === 0 ? "Nobody did." : `${many(verified, "agent")}: ${counts}.`);
   byId("answer-where").textContent = plain(where(told));
   byId("answer-agents-box").hidden = told.agents.length === 0;
   byId("answer-lines-box").hidden = told.lines.length === 0;
@@ -566,7 +574,7 @@ function answerRow(one) {
     issuerCell(one.issuer),
     cell({ "data-label": "first" }, moment(one.first)),
     cell({ "data-label": "last" }, moment(one.last)),
-    cell({ class: "number", "data-label": "calls" }, count(one.calls)),
+    callsCell(one),
     cell({ class: "number", "data-label": "refusals" }, count(one.refusals)),
     cell({ class: "quiet" }, one.tools.length ? bdi(one.tools.join(", ")) : ""),
     cell({}, trail(one.audit_url)),
