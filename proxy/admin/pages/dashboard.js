@@ -141,8 +141,9 @@ let signedIn = null;
 function signIn() {
   if (signedIn === null) {
     byId("main").hidden = true;
+    byId("controls").hidden = true;
+    byId("facts").replaceChildren();
     byId("login").hidden = false;
-    byId("sign-out").hidden = true;
     status("Signed out", "");
     byId("token").focus();
     let settle;
@@ -200,6 +201,7 @@ function figure(term, value, more = "") {
 
 function showState(told) {
   byId("main").hidden = false;
+  byId("controls").hidden = false;
   byId("sign-out").hidden = !told.asks_for_token;
   status(STATES[told.status] ?? told.status, told.status);
   const { configured, answering } = told.workers;
