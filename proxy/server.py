@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from proxy.admin import Admin, Contact, Probe, Reloads, Snapshot, process_usage
-from proxy.audit import AccessLog, Metrics, Sampling
+from proxy.admin import Admin, Contact, Probe, Recalled, Reloads, Snapshot, process_usage
+from proxy.audit import SIZE, AccessLog, Metrics, Passed, Recent, Sampling
 from proxy.authn import KeySetError, RevocationError
 from proxy.config import ConfigError, Fault, fixed
 from proxy.files import Files
@@ -22,17 +22,19 @@ from proxy.open_files import allow_files
 from proxy.wire import Forwarding, TlsError, Wire, server_context, tls_files, upstream_context
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
     from ssl import SSLContext
 
     from proxy.authn import Replay, Revocations
-    from proxy.config import Address, Config
+    from proxy.config import Address, AdminListener, Config
     from proxy.wire import Exchange, Pool
 
 # So often it is seen whether what an earlier configuration has begun to judge is decided.
 _LOOK = 0.1
 # So often it is seen whether a certificate has been renewed.
 _RENEW = 1.0
+# What the only process is called where lines of several would be told apart.
+_ONLY = "0"
 
 _operations = structlog.get_logger()
 
@@ -64,6 +66,8 @@ class Server:
         self._worker = worker
         self._alone = alone
         self._metrics = None if config.admin is None else Metrics()
+        # Kept only where somebody may look.
+        self._recent = None if config.admin is None or config.admin.is_closed else Recent()
         self._probe: Probe | None = None
         self._admin: Admin | None = None
         # The one place that reads the wall clock: everything else is handed `now`.
@@ -83,7 +87,9 @@ class Server:
             KeySetError, RevocationError, StartError, TlsError: the configuration asks for what cannot be had.
         """
         sampling = self._sampling(self._config)
-        self._log = AccessLog(self._config.log, self._worker, metrics=self._metrics, sampling=sampling)
+        self._log = AccessLog(
+            self._config.log, self._worker, metrics=self._metrics, sampling=sampling, recent=self._recent
+        )
         try:
             await self._start(self._config)
         except BaseException:
@@ -101,7 +107,7 @@ class Server:
         self._wire = Wire(config, self._gatehouse.gate, forwarding, self._clock)
         self._probe = self._upstream_probe(self._wire.pool)
         if config.admin is not None and self._alone:
-            self._admin = await administered(config.admin, self._told, lambda: self._config)
+            self._admin = await administered(config.admin, lambda: self._config, self._told, self._recalled)
         try:
             await self._wire.listen(self._sockets)
         except OSError as error:
@@ -250,8 +256,16 @@ class Server:
         self._gatehouse.show(snapshot, self._clock())
         return snapshot
 
+    def recall(self, number: int, size: int) -> Passed:
+        """Return the access lines from that number on, about `size` bytes of them."""
+        return Passed([], number, 0) if self._recent is None else self._recent.since(number, size)
+
     async def _told(self) -> Snapshot:
         return self.snapshot()
+
+    async def _recalled(self, marks: Mapping[str, int]) -> Recalled:
+        passed = self.recall(marks.get(_ONLY, 0), SIZE)
+        return Recalled(passed.lines, {_ONLY: passed.following}, passed.missed)
 
     def reopen_log(self) -> None:
         """Open the log file anew, by its name (after it was rotated away)."""
@@ -308,18 +322,21 @@ def _warn(config: Config) -> None:
 
 
 async def administered(
-    address: Address, snapshot: Callable[[], Awaitable[Snapshot]], config: Callable[[], Config]
+    listener: AdminListener,
+    config: Callable[[], Config],
+    snapshot: Callable[[], Awaitable[Snapshot]],
+    recall: Callable[[Mapping[str, int]], Awaitable[Recalled]],
 ) -> Admin:
     """Start an admin listener; arguments as for `Admin`.
 
     Raises:
         OSError: the address cannot be bound.
     """
-    admin = Admin(address, snapshot, config)
+    admin = Admin(config, snapshot, recall)
     try:
         await admin.start()
     except OSError as error:
-        raise unbound("admin", address, error) from None
+        raise unbound("admin", listener.listen, error) from None
     return admin
 
 

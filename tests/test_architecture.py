@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "mode": _CONFIGURED,
     "messages": _CONFIGURED | _MIDDLE | {"openings", "mode"},
     "gate": _CONFIGURED | _MIDDLE | {"openings", "mode", "messages"},
-    "admin": _CONFIGURED | {"audit", "authn", "wire"},
+    "admin": _CONFIGURED | {"audit", "authn", "authz", "wire"},
     "gatehouse": _CONFIGURED | _MIDDLE | {"gate", "admin"},
     "files": set[str](),
     "reading": {"config", "authn", "wire", "files"},
@@ -51,8 +51,12 @@ MAY_IMPORT = {
 # values in, values out.
 SHELLS = {
     "admin/app.py",
+    "admin/asking.py",
+    "admin/dashboard.py",
     "admin/masking.py",  # names files, and opens none
+    "admin/past.py",
     "admin/probe.py",
+    "admin/watch.py",
     "audit/access.py",
     "audit/blocks.py",
     "audit/operations.py",

@@ -1,7 +1,8 @@
 """The audit room: what happened, as lines that can be relied on.
 
 A finished request becomes one JSON line (`AccessLog`), the verified identity's part of it ready-made per
-token (`fragments`), unless it is one of many alike (`Sampling`), and is counted (`Metrics`); what happens to
+token (`fragments`), unless it is one of many alike (`Sampling`), and is counted (`Metrics`), and kept for a
+while where somebody may look (`Recent`); what happens to
 the process itself goes to stderr (`configure_operations`). Lines are read back by what is asked of them
 (`Query`): one after another (`search`, `summarise`), or whole logs at once (`scan`). The room knows records,
 queues, outputs and logs, and takes no decision.
@@ -19,9 +20,12 @@ from proxy.audit.operations import configure_operations
 from proxy.audit.query import Query, search
 from proxy.audit.sampling import Sampling
 from proxy.audit.scan import Found, Gaps, scan
+from proxy.audit.recent import EACH, SIZE, Passed, Recent
 
 __all__ = [
     "BOUNDS",
+    "EACH",
+    "SIZE",
     "AccessLog",
     "AgentRow",
     "Asked",
@@ -32,6 +36,8 @@ __all__ = [
     "Metrics",
     "Query",
     "ReadError",
+    "Passed",
+    "Recent",
     "Requests",
     "Sampling",
     "Source",

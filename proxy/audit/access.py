@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from proxy.audit.metrics import Metrics
     from proxy.audit.sampling import Sampling
+    from proxy.audit.recent import Recent
     from proxy.config import Log
     from proxy.model import Closing, Opening
 
@@ -64,6 +65,7 @@ class AccessLog:
     `worker` is this process's number among those on one port, `bound` how many bytes of lines may wait to be
     written. `metrics` counts every request, whatever becomes of its line; None where nobody asks for counts.
     `sampling` says which requests have no line; each has one where it is None.
+    `recent` keeps each line for a while; None where nobody can look.
     Raises OSError where the output cannot be opened.
     """
 
@@ -74,8 +76,10 @@ class AccessLog:
         bound: int = BOUND,
         metrics: Metrics | None = None,
         sampling: Sampling | None = None,
+        recent: Recent | None = None,
     ) -> None:
         self._metrics = metrics
+        self._recent = recent
         self._lossless = log.refuse_when_full
         self._lines = writer(log.format, worker, log.fields)
         # None where there is nothing to leave out: to ask for that costs next to nothing.
@@ -173,6 +177,8 @@ class AccessLog:
             line = self._lines.stream_open(opening, end)
         else:
             line = self._lines.access(opening, end, rate)
+        if self._recent is not None:
+            self._recent.append(line)
         return (line, minor, self._lossless and opening.decision != "deny"), {}
 
     def _count(self, tally: _Tally, opening: Opening) -> None:
@@ -201,6 +207,8 @@ class AccessLog:
                 line = self._lines.summary(tally.event, tally.counts, tally.first, tally.last)
                 if not self._sink.append(line, kept=last):
                     return False
+                if self._recent is not None:
+                    self._recent.append(line)
                 tally.counts = {}
         return True
 

@@ -11,17 +11,19 @@ from proxy.config.entry import Entry, Mcp
 from proxy.config.faults import ConfigError, Fault, UnfitError
 from proxy.config.fixed import fixed
 from proxy.config.issuer import ClaimNames, Dpop, Introspection, Issuer, JwksFile, JwksInline, JwksUrl, Keys
+from proxy.config.listening import Address, AdminListener
 from proxy.config.load import load
 from proxy.config.patterns import segments
 from proxy.config.rate import Rate
 from proxy.config.rule import Passthrough, Rule
-from proxy.config.schema import Address, Assertion, Config, Limits, Log
+from proxy.config.schema import Assertion, Config, Limits, Log
 from proxy.config.stores import Redis, RevocationFile, RevocationRedis
 from proxy.config.tls import Tls, UpstreamTls
 from proxy.config.upstream import Timeouts, Upstream
 
 __all__ = [
     "Address",
+    "AdminListener",
     "ArgumentCondition",
     "Assertion",
     "ClaimNames",

@@ -51,9 +51,14 @@ def _listen(config: Config) -> Iterator[Slip]:
 
 
 def _admin(config: Config) -> Iterator[Slip]:
-    if config.admin is not None and not config.admin.is_loopback:
-        problem = "beyond loopback: whoever reaches it reads the metrics and the configuration"
-        yield Slip(("admin",), problem, "keep others away from it, or listen on 127.0.0.1")
+    if config.admin is None or config.admin.listen.is_loopback:
+        return
+    if config.admin.is_closed:
+        problem = "beyond loopback: whoever reaches it reads the metrics, and nobody the dashboard"
+        yield Slip(("admin",), problem, "set admin.token, keep others away from it, or listen on 127.0.0.1")
+    else:
+        problem = "beyond loopback: whoever reaches it reads the metrics, and on the way the token"
+        yield Slip(("admin",), problem, "end TLS before it, or listen on 127.0.0.1")
 
 
 def _issuers(config: Config) -> Iterator[Slip]:

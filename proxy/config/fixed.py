@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from proxy.config.faults import Fault
 
 if TYPE_CHECKING:
+    from proxy.config.listening import Address
     from proxy.config.schema import Config
 
 
@@ -17,7 +18,7 @@ def fixed(before: Config, now: Config) -> tuple[Fault, ...]:
     """Return a fault for each key that would need a restart to change."""
     kept = (
         ("listen", before.listen == now.listen),
-        ("admin", before.admin == now.admin),
+        ("admin", _listener(before) == _listener(now)),
         ("tls", (before.tls is None) == (now.tls is None)),
         ("workers", before.workers == now.workers),
         ("log.output", before.log.output == now.log.output),
@@ -26,3 +27,8 @@ def fixed(before: Config, now: Config) -> tuple[Fault, ...]:
     )
     problem, remedy = "cannot change while it runs", "restart, or change it back"
     return tuple(Fault(key, None, problem, remedy) for key, same in kept if not same)
+
+
+def _listener(config: Config) -> tuple[Address, bool] | None:
+    """Return where the admin listener is and whether it asks for a token; a token's value may change."""
+    return None if config.admin is None else (config.admin.listen, config.admin.token is None)

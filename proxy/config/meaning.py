@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from proxy.config.faults import Location
     from proxy.config.issuer import Issuer
-    from proxy.config.schema import Address, Config
+    from proxy.config.listening import Address
+    from proxy.config.schema import Config
     from proxy.config.upstream import Upstream
 
 _EVERYWHERE = ("0.0.0.0", "::")
@@ -128,9 +129,9 @@ def _upstream_tls(config: Config) -> Iterator[Slip]:
 
 
 def _admin(config: Config) -> Iterator[Slip]:
-    listen, admin = config.listen, config.admin
-    if admin is None:
+    if config.admin is None:
         return
+    listen, admin = config.listen, config.admin.listen
     if admin.unix is not None:
         shared = admin.unix == listen.unix
     else:

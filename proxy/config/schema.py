@@ -10,9 +10,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, PlainValidator, ValidationInfo, WithJsonSchema, field_validator
+from pydantic import Field, ValidationInfo, WithJsonSchema, field_validator
 
-from proxy.config import addresses
 from proxy.config.faults import UnfitError
 from proxy.config.issuer import Issuer  # noqa: TC001 - pydantic reads the annotation
 from proxy.config.kinds import (
@@ -34,50 +33,13 @@ from proxy.config.kinds import (
     Workers,
     spelling,
 )
+from proxy.config.listening import Admin, Listen  # noqa: TC001 - pydantic reads the annotation
 from proxy.config.rule import Rule  # noqa: TC001 - pydantic reads the annotation
 from proxy.config.section import Section, shorthand
 from proxy.config.static import Static  # noqa: TC001 - as above
 from proxy.config.stores import Redis, Revocations
 from proxy.config.tls import Tls  # noqa: TC001 - pydantic reads the annotation
 from proxy.config.upstream import Upstream
-
-
-class Address(Section):
-    """Where to listen: TCP `host` and `port`, or a `unix` socket's path."""
-
-    host: str | None = None
-    port: int | None = None
-    unix: str | None = None
-
-    @property
-    def is_loopback(self) -> bool:
-        """Only this machine can connect: a loopback address or a unix socket."""
-        return self.unix is not None or (self.host is not None and addresses.is_loopback(self.host))
-
-
-def _listen(value: object) -> Address:
-    if isinstance(value, Address):
-        return value
-    if not isinstance(value, str):
-        raise UnfitError("not an address", "write host:port or unix:/path")
-    if value.startswith("unix:"):
-        return Address(unix=addresses.socket_path(value))
-    host, port = addresses.listen(value)
-    return Address(host=host, port=port)
-
-
-Listen = Annotated[
-    Address,
-    PlainValidator(_listen),
-    WithJsonSchema({"title": "host:port or unix:/path", "type": "string"}),
-]
-
-
-Admin = Annotated[
-    Address | None,
-    PlainValidator(lambda value: None if value is None else _listen(value)),
-    WithJsonSchema({"title": "host:port, unix:/path or null", "type": ["string", "null"]}),
-]
 
 
 class Assertion(Section):
@@ -153,7 +115,7 @@ class Config(Section):
     admin: Admin = Field(
         "127.0.0.1:9901",
         validate_default=True,
-        description="Where health, metrics and the configuration are shown; `null` switches it off.",
+        description="Where health, metrics and the dashboard are shown; `null` switches it off.",
     )
     mode: Literal["enforce", "observe"] = Field(
         "enforce",

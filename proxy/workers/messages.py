@@ -11,6 +11,7 @@ from typing import Literal
 from msgspec import Struct
 
 from proxy.admin import Snapshot  # noqa: TC001 - the decoder reads the annotation
+from proxy.audit import Passed  # noqa: TC001 - the decoder reads the annotation
 from proxy.config import Fault  # noqa: TC001 - the decoder reads the annotation
 from proxy.gatehouse import Made  # noqa: TC001 - the decoder reads the annotation
 
@@ -80,6 +81,19 @@ class Told(Struct, frozen=True, tag=True):
     snapshot: Snapshot
 
 
+class Repeat(Struct, frozen=True, tag=True):
+    """To a worker: show the access lines from this number on, about `size` bytes of them."""
+
+    number: int
+    size: int
+
+
+class Repeated(Struct, frozen=True, tag=True):
+    """From a worker: these are they."""
+
+    passed: Passed
+
+
 class Use(Struct, frozen=True, tag=True):
     """To the supervisor: use up a DPoP proof; times are in Unix seconds."""
 
@@ -111,6 +125,8 @@ Message = (
     | Hurry
     | Look
     | Told
+    | Repeat
+    | Repeated
     | Use
     | Used
     | Done

@@ -94,7 +94,9 @@ class Supervisor:
             WorkerError: a worker cannot begin; none is left.
         """
         if self.config.admin is not None:
-            self._admin = await administered(self.config.admin, self._whole.snapshot, lambda: self.config)
+            self._admin = await administered(
+                self.config.admin, lambda: self.config, self._whole.snapshot, self._whole.recall
+            )
         try:
             first, *others = self._seats
             await first.fill(self._begin(first))

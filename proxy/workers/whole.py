@@ -1,5 +1,7 @@
 """How all workers fare, as one: each is asked, and what one has counted stays counted when it dies.
 
+Likewise the access lines of the last while: each worker keeps its own, and is asked while somebody looks.
+
 Prometheus takes a total that falls for a restart of everything, and would count all of it again. So a worker
 that has died, or does not answer, goes on to count with what it told last.
 """
@@ -11,17 +13,20 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from proxy.admin import merged, with_counts
+from proxy.admin import Recalled, merged, with_counts
+from proxy.audit import SIZE
 from proxy.workers.channel import ClosedError
-from proxy.workers.messages import Look, Told
+from proxy.workers.messages import Look, Repeat, Repeated, Told
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from proxy.admin import Snapshot
     from proxy.workers.seat import Seat
 
 _PATIENCE = 1.0
+# A worker hands over so many bytes at a time: its requests do not wait for more.
+_PART = 256 * 1024
 
 
 class _Last(Struct, frozen=True):
@@ -57,6 +62,15 @@ class Whole:
         finally:
             self._looking = None
 
+    async def recall(self, marks: Mapping[str, int]) -> Recalled:
+        """Ask every worker for its access lines since `marks`; who does not answer is asked the next time."""
+        found = await asyncio.gather(*(_recalled(seat, marks) for seat in self._seats))
+        return Recalled(
+            [line for one in found for line in one.lines],
+            {name: mark for one in found for name, mark in one.marks.items()},
+            sum(one.missed for one in found),
+        )
+
     def _note(self, number: int, pid: int | None, answer: Snapshot | None) -> None:
         last = self._last.get(number)
         if last is not None and last.pid != pid:
@@ -80,3 +94,25 @@ async def _asked(seat: Seat) -> Snapshot | None:
     except (TimeoutError, ClosedError):
         return None
     return answer.snapshot if isinstance(answer, Told) else None
+
+
+async def _recalled(seat: Seat, marks: Mapping[str, int]) -> Recalled:
+    """Ask one worker, until it has no more."""
+    # Another process in the same place counts from the beginning.
+    name = f"{seat.number}:{seat.pid}"
+    lines: list[bytes] = []
+    missed, mark, left = 0, marks.get(name, 0), SIZE
+    while left > 0:
+        try:
+            answer = await seat.ask(Repeat(mark, _PART), _PATIENCE)
+        except (TimeoutError, ClosedError):
+            break
+        if not isinstance(answer, Repeated):
+            break
+        passed = answer.passed
+        lines += passed.lines
+        missed, mark, taken = missed + passed.missed, passed.following, sum(map(len, passed.lines))
+        left -= taken
+        if taken < _PART:
+            break
+    return Recalled(lines, {name: mark}, missed)

@@ -35,6 +35,8 @@ from proxy.workers.messages import (
     Prepare,
     Refused,
     Reopen,
+    Repeat,
+    Repeated,
     Told,
 )
 from proxy.workers.proofs import AskedProofs
@@ -121,6 +123,8 @@ async def _done(server: Server, message: Message) -> Message:
     match message:
         case Look():
             return Told(server.snapshot())
+        case Repeat(number=number, size=size):
+            return Repeated(server.recall(number, size))
         case Prepare(config=config):
             try:
                 await server.prepare(_configuration(config))

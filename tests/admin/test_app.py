@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from proxy.admin import Admin, Snapshot
-from proxy.config import Address, load
+from proxy.admin import Admin, Recalled, Snapshot
+from proxy.config import load
 from tests.support.admin import page
 from tests.support.harness import keystile, settings_file
 from tests.support.raw import connect
 from tests.support.upstream import upstream
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 PAGES = ["/healthz", "/readyz", "/metrics", "/config"]
 ADMIN = "127.0.0.1:0"
@@ -28,7 +32,23 @@ ANSWERS = [
     pytest.param("/config", {"method": "HEAD"}, 200, "application/json", id="the head alone"),
     pytest.param("/config", {"method": "POST"}, 405, "text/plain; charset=utf-8", id="another method"),
     pytest.param("/config", {"method": "OPTIONS"}, 405, "text/plain; charset=utf-8", id="a preflight"),
-    pytest.param("/", {}, 404, "text/plain; charset=utf-8", id="no page"),
+    pytest.param("/", {}, 200, "text/html; charset=utf-8", id="the dashboard"),
+    pytest.param("/dashboard.css", {}, 200, "text/css; charset=utf-8", id="its style"),
+    pytest.param("/dashboard.js", {}, 200, "text/javascript; charset=utf-8", id="its script"),
+    pytest.param("/state", {}, 200, "application/json", id="what it shows"),
+    pytest.param("/audit", {}, 200, "application/json", id="what it is asked"),
+    pytest.param("/events", {"method": "HEAD"}, 200, "text/event-stream", id="the head of a stream"),
+    pytest.param("/login", {}, 405, "text/plain; charset=utf-8", id="a login by its address"),
+    pytest.param(
+        "/login",
+        {"method": "POST"},
+        404,
+        "text/plain; charset=utf-8",
+        id="a login without a token to ask for",
+    ),
+    pytest.param("/state", {"method": "POST"}, 405, "text/plain; charset=utf-8", id="nothing can be changed"),
+    pytest.param("/index.html", {}, 404, "text/plain; charset=utf-8", id="no page"),
+    pytest.param("/../app.py", {}, 404, "text/plain; charset=utf-8", id="no file of another folder"),
     pytest.param("/config/", {}, 404, "text/plain; charset=utf-8", id="no page below one"),
     pytest.param("/config", {"host": "evil.example"}, 421, "text/plain; charset=utf-8", id="a foreign name"),
     pytest.param("/healthz", {"host": "evil.example"}, 421, "text/plain; charset=utf-8", id="for any page"),
@@ -131,8 +151,8 @@ async def test_connections_are_bounded(tmp_path):
 
 
 async def test_a_request_that_does_not_come_is_not_waited_for(tmp_path):
-    config = load(settings_file(tmp_path, "http://127.0.0.1:9"), {})
-    admin = Admin(Address(host="127.0.0.1", port=0), _nothing, lambda: config, seconds=0.05)
+    config = load(settings_file(tmp_path, "http://127.0.0.1:9", admin=ADMIN), {})
+    admin = Admin(lambda: config, _nothing, _nothing_new, seconds=0.05)
     await admin.start()
     async with connect(admin.address) as silent, connect(admin.address) as slow:
         slow.transport.write(b"GET /healthz HTTP/1.1\r\nHost: local")
@@ -144,12 +164,16 @@ async def _nothing() -> Snapshot:
     return Snapshot()
 
 
+async def _nothing_new(marks: Mapping[str, int]) -> Recalled:
+    return Recalled([], dict(marks))
+
+
 async def test_what_cannot_be_told_is_an_answer_too(tmp_path):
     async def unknown() -> Snapshot:
         raise ValueError("no snapshots")
 
-    config = load(settings_file(tmp_path, "http://127.0.0.1:9"), {})
-    admin = Admin(Address(host="127.0.0.1", port=0), unknown, lambda: config)
+    config = load(settings_file(tmp_path, "http://127.0.0.1:9", admin=ADMIN), {})
+    admin = Admin(lambda: config, unknown, _nothing_new)
     await admin.start()
     statuses = {path: (await page(admin.address, path)).status for path in PAGES}
     await admin.close()

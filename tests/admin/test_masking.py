@@ -19,6 +19,7 @@ from tests.support.harness import ISSUER, JWKS, keystile
 from tests.support.upstream import upstream
 
 SECRETS = {
+    "ADMIN_TOKEN": "hunter2-admin-0123456789",
     "UPSTREAM_AUTHORIZATION": "Basic hunter2-upstream",
     "INTROSPECTION_SECRET": "hunter2-introspection",
     "SESSION_KEY": "hunter2-session-0123456789abcdef",
@@ -43,13 +44,14 @@ def test_the_full_example_shows_all_but_its_secrets(tmp_path):
     assert shown["redis"] == {"url": "***"}
     assert shown["issuers"][1]["introspection"]["client_secret"] == "***"
     assert shown["listen"] == "127.0.0.1:8080"
+    assert shown["admin"] == {"listen": "127.0.0.1:9901", "token": "***"}
     assert shown["upstream"]["host"] == "rewrite"
     assert shown["issuers"][0]["jwks"] == {"url": "https://agentlair.dev/.well-known/jwks.json"}
     assert shown["issuers"][0]["require"] == {"al_trust.score": {"min": 20}, "tenant": ["acme", "beta"]}
     assert shown["trusted_proxies"] == ["10.0.0.0/8", "fd00::/8"]
     assert shown.keys() == json.loads(json.dumps(type(config).model_json_schema()))["properties"].keys()
     # Whatever else is masked was not meant to be.
-    assert text.count("***") == 5
+    assert text.count("***") == 6
 
 
 async def test_a_running_proxy_shows_none_of_them(tmp_path):

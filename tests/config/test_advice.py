@@ -243,8 +243,13 @@ UNWISE = [
     ),
     pytest.param(
         "admin: 0.0.0.0:9901",
-        ["admin: beyond loopback: whoever reaches it reads the metrics and the configuration"],
+        ["admin: beyond loopback: whoever reaches it reads the metrics, and nobody the dashboard"],
         id="an admin listener for everybody",
+    ),
+    pytest.param(
+        "admin: {listen: 0.0.0.0:9901, token: 0123456789abcdef}",
+        ["admin: beyond loopback: whoever reaches it reads the metrics, and on the way the token"],
+        id="an admin listener for whoever has the token",
     ),
     pytest.param("admin: unix:/run/admin.sock", [], id="an admin listener on a unix socket"),
     pytest.param("admin: null", [], id="no admin listener"),

@@ -38,7 +38,8 @@ def test_the_others_narrow_it():
         "KEYSTILE_ADMIN": "0.0.0.0:81",
     }
     config = load(None, {**LEAST, **more})
-    assert config.admin == Address(host="0.0.0.0", port=81)
+    assert config.admin is not None
+    assert config.admin.listen == Address(host="0.0.0.0", port=81)
     assert config.rules[0].scopes == ("read", "write")
     assert config.listen == Address(host="0.0.0.0", port=80)
     assert config.hosts == ("a.example", "b.example:81")

@@ -20,6 +20,7 @@ EXAMPLES = ["smallest.yaml", "mcp.yaml", "full.yaml", "agentlair.yaml"]
 # Where each level of the schema stands, and what the reference calls it.
 LEVELS = [
     ("Config", "", "top"),
+    ("AdminListener", "admin.", "admin"),
     ("Upstream", "upstream.", "upstream"),
     ("Timeouts", "upstream.timeouts.", "upstream"),
     ("UpstreamTls", "upstream.tls.", "upstream"),
@@ -130,6 +131,7 @@ def test_example_loads(name, tmp_path):
         (folder / missing).touch()
     environ = {
         "UPSTREAM_AUTHORIZATION": "Basic c2VjcmV0",
+        "ADMIN_TOKEN": "c" * 32,
         "INTROSPECTION_SECRET": "secret",
         "SESSION_KEY": "0123456789abcdef0123456789abcdef",
         "FORMER_SESSION_KEY": "fedcba9876543210fedcba9876543210",
@@ -178,6 +180,7 @@ WRITTEN = [
     ),
     pytest.param({"admin": None}, id="no admin listener"),
     pytest.param({"admin": "unix:/run/admin.sock"}, id="an admin listener on a unix socket"),
+    pytest.param({"admin": {"token": "${ADMIN_TOKEN}"}}, id="an admin listener with a token"),
     pytest.param({"rules": [{"path": "/", "mcp": True}]}, id="an MCP server"),
     pytest.param(
         {
@@ -202,6 +205,7 @@ UNWRITTEN = [
     pytest.param({"limits": {"head_timeout": 10}}, id="a duration without a unit"),
     pytest.param({"resource": None}, id="null for absent"),
     pytest.param({"admin": False}, id="an admin listener that is switched off in another way"),
+    pytest.param({"admin": {"password": "x"}}, id="an unknown key of the admin listener"),
     pytest.param({"rules": [{"path": []}]}, id="no path"),
     pytest.param({"rules": [{"path": "/", "mcp": False}]}, id="no MCP server"),
     pytest.param({"rules": [{"path": "/", "mcp": []}]}, id="no entries"),

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from proxy.config import (
     Address,
+    AdminListener,
     ArgumentCondition,
     Assertion,
     ClaimNames,
@@ -55,7 +56,7 @@ ALGORITHMS = (
 def test_everything_has_a_safe_default():
     config = loaded(completed(""))
     assert config.listen == Address(host="127.0.0.1", port=8080)
-    assert config.admin == Address(host="127.0.0.1", port=9901)
+    assert config.admin == AdminListener(listen=Address(host="127.0.0.1", port=9901), token=None)
     assert (config.hosts, config.trusted_proxies) == ((), ())
     assert config.path_parameters == "refuse"
     assert config.identity_headers == {"X-Agent-Id": "id", "X-Agent-Scopes": "scopes"}

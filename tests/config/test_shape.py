@@ -127,6 +127,22 @@ CASES = [
     pytest.param("listen: 8080", "listen: not an address and a port", id="a port alone"),
     pytest.param("listen: {host: a}", "listen: not an address", id="listen as a mapping"),
     pytest.param("admin: 9901", "admin: not an address and a port", id="an admin port alone"),
+    pytest.param("admin: [a]", "admin: not a mapping", id="a list of admin listeners"),
+    pytest.param(
+        "admin: {listen: 9901}",
+        "admin.listen: not an address and a port",
+        id="an admin port alone, in a mapping",
+    ),
+    pytest.param(
+        "admin: {token: 0123456789abcde}",
+        "admin.token: not 16 visible characters or more",
+        id="a token that can be guessed",
+    ),
+    pytest.param(
+        "admin: {token: 0123456789 abcdefghi}",
+        "admin.token: not 16 visible characters or more",
+        id="a token that no header carries as one word",
+    ),
     pytest.param(
         "admin: false",
         "admin: not an address and a port",

@@ -1,4 +1,4 @@
-"""What only these tests share: the Node.js programs."""
+"""What only these tests share: the Node.js programs, and the browser."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e import nodejs
+from tests.e2e import chromium, nodejs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,3 +22,9 @@ def modules() -> Path:
 def node() -> str:
     """Return the Node.js that runs them."""
     return nodejs.node()
+
+
+@pytest.fixture(scope="session")
+def browser_path() -> str:
+    """Return the Chromium that pages are shown in."""
+    return chromium.path()

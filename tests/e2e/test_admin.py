@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.admin import metrics, named, page, readiness, readiness_when
+from tests.support.admin import following, metrics, named, page, readiness, readiness_when, told
 from tests.support.programs import fetch, program
 from tests.support.raw import DEADLINE, connect
 from tests.support.service import RUN, Service, agent_token, keystile, write_configuration
@@ -202,6 +202,45 @@ async def test_what_a_worker_has_counted_outlives_it(tmp_path: Path) -> None:
     assert before[fetches] >= 2
     assert after[fetches] >= before[fetches] + 2
     assert after[named("keystile_keys", issuer="https://agentlair.dev")] == 1
+
+
+async def test_the_dashboard_tells_of_all_workers(tmp_path: Path) -> None:
+    async with upstream() as behind:
+        with running(tmp_path, workers=2, upstream=behind.url) as service:
+            address = admin(service)
+            asked = await spread(service, 2)
+            async with following(address) as stream:
+                lines = await stream.until(asked)
+                asked += await spread(service, 2)
+                lines = await stream.until(asked)
+            state = await told(address, "/state")
+            answer = await told(address, "/audit?target=/")
+            # What a worker kept goes with it; what was seen of it stays, and the file has it all.
+            for pid in workers(service):
+                os.kill(pid, signal.SIGKILL)
+            await told_when(address, lambda told: told[answering] == 2)
+            again = await spread(service, 2)
+            after = await told(address, "/state")
+            everything = await told(address, "/audit?target=/")
+    assert {line["worker"] for line in lines} == {0, 1}
+    assert len({line["request_id"] for line in lines}) == asked
+    assert (state["recent"]["calls"], answer["count"]) == (asked, asked)
+    assert state["workers"] == {"configured": 2, "answering": 2}
+    assert (after["recent"]["calls"], everything["count"]) == (asked + again, asked + again)
+
+
+async def test_without_a_worker_that_answers_the_dashboard_still_does(tmp_path: Path) -> None:
+    async with upstream() as behind:
+        with keystile(tmp_path, **{**SETTINGS, "upstream": behind.url}, workers=2) as service:
+            address = admin(service)
+            asked = await spread(service, 2)
+            before = await told(address, "/state")
+            one, *_ = workers(service)
+            os.kill(one, signal.SIGSTOP)
+            without = await told(address, "/state")
+            os.kill(one, signal.SIGCONT)
+    assert before["recent"]["calls"] == without["recent"]["calls"] == asked
+    assert without["problems"] == ["1 of 2 workers do not answer"]
 
 
 async def test_who_looks_at_once_shares_an_answer(tmp_path: Path) -> None:

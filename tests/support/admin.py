@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -11,10 +13,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.support.raw import DEADLINE, connect
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
     from tests.support.messages import Message
-    from tests.support.raw import Address
+    from tests.support.raw import Address, Client
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -65,3 +67,36 @@ async def metrics(address: Address) -> Samples:
     answer = await page(address, "/metrics")
     assert answer.status == 200
     return samples(answer.body.decode())
+
+
+async def told(address: Address, path: str, *lines: str) -> Any:
+    """Ask for a page of JSON."""
+    answer = await page(address, path, *lines)
+    assert answer.status == 200, answer.body
+    return json.loads(answer.body)
+
+
+class Following:
+    """An event stream of the admin listener."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+
+    async def until(self, count: int) -> list[dict[str, Any]]:
+        """Wait until so many lines have come, and return them all."""
+        await self.client.until(lambda: len(self.lines()) >= count)
+        return self.lines()
+
+    def lines(self) -> list[dict[str, Any]]:
+        came = re.findall(rb"event: line\ndata: (.*)\n\n", self.client.received)
+        return [json.loads(data) for data in came]
+
+
+@contextlib.asynccontextmanager
+async def following(address: Address, *lines: str) -> AsyncIterator[Following]:
+    """Follow the requests; `lines` are further header lines."""
+    async with connect(address) as client:
+        head = ["GET /events HTTP/1.1", "Host: localhost", *lines, "", ""]
+        client.transport.write("\r\n".join(head).encode())
+        await client.until(lambda: b"retry: " in client.received or client.gone)
+        yield Following(client)
