@@ -13,13 +13,16 @@ from msgspec import Struct
 
 from proxy.admin.past import Reading, backwards
 from proxy.admin.question import answer
-from proxy.admin.seen import seen
+from proxy.admin.seen import ACCESS, seen
+from proxy.audit import search
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from proxy.admin.question import Question
     from proxy.admin.seen import Seen
+    from proxy.audit import Entry, Query
+
+    _Found = dict[object, tuple[Entry, Seen]]
 
 _MOST_FOUND = 20_000
 # Lines of several processes, and those of one batch, stand in no strict order.
@@ -32,10 +35,10 @@ class Asking:
     def __init__(self) -> None:
         self._turn = asyncio.Lock()
 
-    async def ask(self, question: Question, recent: Sequence[Seen], file: str | None) -> dict[str, Any]:
+    async def ask(self, query: Query, recent: Sequence[bytes], file: str | None) -> dict[str, Any]:
         """Return the answer, and how much of the log it was looked for in."""
         await self._turn.acquire()
-        work = asyncio.ensure_future(asyncio.to_thread(_answered, question, recent, file))
+        work = asyncio.ensure_future(asyncio.to_thread(_answered, query, recent, file))
         # A thread goes on when nobody waits for it any more, and so does its turn.
         work.add_done_callback(lambda _: self._turn.release())
         return await asyncio.shield(work)
@@ -44,54 +47,64 @@ class Asking:
 class Searched(Struct):
     """Where an answer was looked for: in a `file` or in the recent lines, in how many of them and bytes.
 
-    `complete` says that nothing before can be part of the answer, `unreadable` counts lines that are none,
-    `problem` says why the file could not be read.
+    `complete` says that nothing before can be part of the answer, `problem` why the file could not be read.
     """
 
     file: str | None = None
     lines: int = 0
     size: int = 0
-    unreadable: int = 0
     complete: bool = False
     problem: str | None = None
 
 
-def _answered(question: Question, recent: Sequence[Seen], file: str | None) -> dict[str, Any]:
-    found: dict[object, Seen] = {}
+def _answered(query: Query, recent: Sequence[bytes], file: str | None) -> dict[str, Any]:
+    found: _Found = {}
     searched = Searched(file)
     if file is not None:
         try:
-            _search(question, file, found, searched)
+            _search(query, file, found, searched)
         except OSError as error:
             searched.problem = f"the file cannot be read: {error.strerror}"
     else:
         searched.lines = len(recent)
     # What is not in the file yet is here.
-    for line in recent:
-        if question.fits(line):
-            found.setdefault(_identity(line), line)
+    _take(query, recent, found)
     return {**answer(list(found.values())), "searched": searched}
 
 
-def _search(question: Question, file: str, found: dict[object, Seen], searched: Searched) -> None:
+def _search(query: Query, file: str, found: _Found, searched: Searched) -> None:
     """Look through a file from its end, until nothing before can be part of the answer, or it is enough."""
-    start = None if question.start is None else datetime.fromisoformat(question.start).timestamp()
-    needles = question.literals
     reading = Reading()
     for lines in backwards(file, reading):
         searched.lines += len(lines)
         searched.size = reading.size
-        for raw in lines:
-            if any(needle not in raw for needle in needles):
-                continue
-            line = seen(raw)
-            if line is None:
-                searched.unreadable += 1
-            elif question.fits(line):
-                found.setdefault(_identity(line), line)
-        searched.complete = reading.complete or (start is not None and _ended(lines, start))
+        _take(query, lines, found)
+        searched.complete = reading.complete or (query.start is not None and _ended(lines, query.start))
         if searched.complete or len(found) >= _MOST_FOUND:
             return
+
+
+def _take(query: Query, lines: Iterable[bytes], found: _Found) -> None:
+    for entry, raw in _matching(query, lines):
+        if entry.event != ACCESS:
+            continue
+        line = seen(raw)
+        if line is not None:
+            found.setdefault(_identity(line), (entry, line))
+
+
+def _matching(query: Query, lines: Iterable[bytes]) -> Iterator[tuple[Entry, bytes]]:
+    """What a search finds, each with the line that it was found in: the latest that was taken."""
+    taken = b""
+
+    def each() -> Iterator[bytes]:
+        nonlocal taken
+        for line in lines:
+            taken = line
+            yield line
+
+    for entry in search((each(),), query):
+        yield entry, taken
 
 
 def _ended(lines: list[bytes], start: float) -> bool:

@@ -15,7 +15,7 @@ from msgspec import json
 
 from proxy.admin.asking import Asking
 from proxy.admin.overview import overview
-from proxy.admin.question import Question, QuestionError
+from proxy.admin.question import QuestionError, read
 from proxy.admin.remedies import explained
 from proxy.admin.watch import Watch
 
@@ -79,17 +79,17 @@ class Dashboard:
     async def audit(self, request: BaseRequest) -> Response:
         """Answer the audit question that the query string asks."""
         try:
-            question = Question.read(_once(request.query))
+            query = read(_once(request.query))
         except QuestionError as error:
             return _json(400, {"problem": str(error)})
-        lines = await self.watch.look()
+        lines = await self.watch.raw()
         config = self._config()
         output = config.log.output
         file = None if output == "stdout" else output
-        answer = await self._asking.ask(question, lines, file)
+        answer = await self._asking.ask(query, lines, file)
         answer["lines"] = [explained(line, config.scopes) for line in answer["lines"]]
         # A target may stand in an argument alone, and the log shows none but those that it is told to.
-        answer["unlogged"] = question.target is not None and not config.log.arguments
+        answer["unlogged"] = query.target is not None and not config.log.arguments
         return _json(200, answer)
 
     async def events(self, admitted: Callable[[], bool]) -> AsyncGenerator[bytes]:

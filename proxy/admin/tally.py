@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from proxy.admin.remedies import remedy
 from proxy.admin.seen import ACCESS, DENIED, names
+from proxy.audit import AgentRow, Asked, Entry, summarise
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -21,30 +22,9 @@ if TYPE_CHECKING:
 MOST_AGENTS = 200
 MOST_TOOLS = 100
 MOST_REFUSALS = 100
-_MOST_NAMES = 20
 _LINKS = ("https://", "http://")
 
-T = TypeVar("T", bound="Agent | Used | Refusal")
-
-
-class Agent(Struct):
-    """What one agent did; `id` is None for all who showed no token that holds.
-
-    `calls` are messages and requests that were let through, `would_deny` those among them that only observe
-    mode let through, `refusals` those that were not. `first` and `last` are when requests arrived. `tools`
-    are those that it named, some of them.
-    """
-
-    id: str | None
-    issuer: str | None
-    first: str
-    last: str
-    name: str | None = None
-    audit_url: str | None = None
-    calls: int = 0
-    would_deny: int = 0
-    refusals: int = 0
-    tools: list[str] = []  # msgspec makes a new one for each
+T = TypeVar("T", bound="AgentRow | Used | Refusal")
 
 
 class Used(Struct):
@@ -72,36 +52,32 @@ class Refusal(Struct):
     count: int = 0
 
 
-def agents(lines: Iterable[Seen]) -> list[Agent]:
-    """Return a row for each agent, the one seen last first."""
-    found: dict[tuple[str | None, str | None], Agent] = {}
-    for line in lines:
-        if line.event != ACCESS:
-            continue
-        key = (line.issuer, line.agent_id)
-        row = found.get(key)
-        if row is None:
-            row = found[key] = Agent(line.agent_id, line.issuer, line.timestamp, line.timestamp)
-        _add(row, line)
-    return newest(found.values(), MOST_AGENTS)
+def agents(lines: Iterable[Seen]) -> list[AgentRow]:
+    """Return a row for each agent, the one seen last first, with links that may be followed."""
+    return linked(newest(summarise(map(_entry, lines)), MOST_AGENTS))
 
 
-def _add(row: Agent, line: Seen) -> None:
-    # A batch is as many calls as it has messages.
-    many = max(len(line.operations), 1)
-    if line.decision == "deny":
-        row.refusals += many
-    else:
-        row.calls += many
-        row.would_deny += many if line.decision == "would_deny" else 0
-    row.first = min(row.first, line.timestamp)
-    if line.timestamp >= row.last:
-        row.last = line.timestamp
-        row.name, row.audit_url = line.agent_name, link(line.audit_url)
-    for operation in line.operations:
-        tool = operation.tool
-        if tool is not None and tool not in row.tools and len(row.tools) < _MOST_NAMES:
-            row.tools.append(tool)
+def linked(rows: list[AgentRow]) -> list[AgentRow]:
+    """Leave out of rows what is no link of the web."""
+    for row in rows:
+        row.audit_url = link(row.audit_url)
+    return rows
+
+
+def _entry(line: Seen) -> Entry:
+    asked = [Asked(one.method, one.tool, one.resource, one.prompt) for one in line.operations]
+    return Entry(
+        line.timestamp,
+        line.event,
+        method=line.method,
+        decision=line.decision,
+        reason=line.reason,
+        agent_id=line.agent_id,
+        agent_name=line.agent_name,
+        issuer=line.issuer,
+        audit_url=line.audit_url,
+        mcp=asked or None,
+    )
 
 
 def link(url: str | None) -> str | None:

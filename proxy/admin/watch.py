@@ -95,7 +95,7 @@ class Watch:
         self._recall = recall
         self._size = size
         self._marks: dict[str, int] = {}
-        self._lines = deque[tuple[Seen, int]]()
+        self._lines = deque[tuple[Seen, bytes]]()
         self._bytes = 0
         self._viewers: set[Viewer] = set()
         self._asking = asyncio.Lock()
@@ -116,6 +116,11 @@ class Watch:
             if monotonic() - self._asked >= _FRESH:
                 await self._ask()
         return [line for line, _ in self._lines]
+
+    async def raw(self) -> list[bytes]:
+        """Return the lines as they are now, as they were written."""
+        await self.look()
+        return [raw for _, raw in self._lines]
 
     async def enter(self) -> Viewer:
         """Begin to follow: the latest lines, and those from now on, go to the viewer that is returned."""
@@ -165,11 +170,10 @@ class Watch:
             # Many take a while, and requests do not wait for them.
             lines = await asyncio.to_thread(_read, recalled.lines)
         self._marks = recalled.marks
-        for line, size in lines:
-            self._lines.append((line, size))
-            self._bytes += size
+        self._lines += lines
+        self._bytes += sum(len(raw) + EACH for _, raw in lines)
         while self._bytes > self._size:
-            self._bytes -= self._lines.popleft()[1]
+            self._bytes -= len(self._lines.popleft()[1]) + EACH
         for viewer in self._viewers:
             viewer.give([line for line, _ in lines], recalled.missed)
 
@@ -191,7 +195,7 @@ class Watch:
         self._asked = -_FORGET
 
 
-def _read(lines: list[bytes]) -> list[tuple[Seen, int]]:
-    read = [(line, len(raw) + EACH) for raw in lines if (line := seen(raw)) is not None]
+def _read(lines: list[bytes]) -> list[tuple[Seen, bytes]]:
+    read = [(line, raw) for raw in lines if (line := seen(raw)) is not None]
     # Of several processes, each has its own order.
     return sorted(read, key=lambda one: one[0].timestamp)

@@ -1,11 +1,10 @@
 """The audit room: what happened, as lines that can be relied on.
 
 A finished request becomes one JSON line (`AccessLog`), the verified identity's part of it ready-made per
-token (`fragments`), unless it is one of many alike (`Sampling`), and is counted (`Metrics`), and kept for a
-while where somebody may look (`Recent`); what happens to
-the process itself goes to stderr (`configure_operations`). Lines are read back by what is asked of them
-(`Query`): one after another (`search`, `summarise`), or whole logs at once (`scan`). The room knows records,
-queues, outputs and logs, and takes no decision.
+token (`fragments`), unless it is one of many alike (`Sampling`); it is counted (`Metrics`), and kept for a while
+where somebody may look (`Recent`); what happens to the process itself goes to stderr (`configure_operations`).
+Lines are read back by what is asked of them (`Query`): one after another (`search`, `summarise`), or whole logs
+at once (`scan`). The room knows records, queues, outputs and logs, and takes no decision.
 """
 
 from proxy.audit.access import AccessLog, LogState

@@ -136,9 +136,9 @@ async def test_rows_say_who_came_and_what_was_refused(tmp_path):
         "failed": 0,
         "untold": 0,
     }
-    assert [(one["id"], one["calls"], one["refusals"], one["tools"]) for one in state["agents"]] == [
-        (None, 0, 1, []),
-        ("acc_1", 1, 1, ["read_memory", "write_memory"]),
+    assert [(one["agent_id"], one["calls"], one["refusals"], one["tools"]) for one in state["agents"]] == [
+        (None, 0, 1, {}),
+        ("acc_1", 1, 1, {"read_memory": 1}),
     ]
     assert [(one["name"], one["calls"], one["refusals"], one["agents"]) for one in state["tools"]] == [
         ("write_memory", 0, 1, 1),
@@ -178,7 +178,7 @@ async def test_the_audit_question(tmp_path, output, question, agents):
         ):
             await call(running.address, tool, memory, agent)
         answer = await told(running.admin, f"/audit?{question}")
-    assert sorted((one["id"], one["calls"] + one["refusals"]) for one in answer["agents"]) == agents
+    assert sorted((one["agent_id"], one["calls"] + one["refusals"]) for one in answer["agents"]) == agents
     assert answer["count"] == len(answer["lines"]) == sum(calls for _, calls in agents)
     assert not answer["unlogged"]
     named = None if output == "stdout" else str(tmp_path / output)
@@ -207,9 +207,15 @@ async def test_the_file_is_asked_for_what_memory_has_no_more(tmp_path):
     async with upstream() as behind, keystile(tmp_path, behind.url, **SETTINGS) as running:
         everything = await told(running.admin, "/audit?target=/old")
         late = await told(running.admin, "/audit?target=/old&from=2026-01-04T00:00:00Z")
-    assert sorted(one["id"] for one in everything["agents"]) == ["acc_1", "acc_2", "acc_3", "acc_4", "acc_5"]
-    assert (everything["searched"]["unreadable"], everything["searched"]["complete"]) == (1, True)
-    assert sorted(one["id"] for one in late["agents"]) == ["acc_4", "acc_5"]
+    assert sorted(one["agent_id"] for one in everything["agents"]) == [
+        "acc_1",
+        "acc_2",
+        "acc_3",
+        "acc_4",
+        "acc_5",
+    ]
+    assert everything["searched"]["complete"]
+    assert sorted(one["agent_id"] for one in late["agents"]) == ["acc_4", "acc_5"]
 
 
 async def test_a_target_that_the_log_does_not_show_is_told(tmp_path):
@@ -244,7 +250,7 @@ async def test_what_is_hostile_comes_back_as_data(tmp_path):
         state = await page(running.admin, "/state")
     assert line["agent_id"] == line["mcp"]["tool"] == line["mcp"]["arguments"]["id"] == hostile
     assert state.value(b"content-type") == b"application/json"
-    assert [one["id"] for one in json.loads(state.body)["agents"]] == [hostile]
+    assert [one["agent_id"] for one in json.loads(state.body)["agents"]] == [hostile]
 
 
 async def test_viewers_are_bounded_and_those_that_leave_make_room(tmp_path):

@@ -42,10 +42,12 @@ def test_agents_are_told_apart_by_issuer_and_id():
             line("00:09", event="stream_open", **agent()),
         ]
     )
-    assert [(row.id, row.issuer, row.name, row.calls, row.refusals, row.tools) for row in rows] == [
-        ("a", "https://other", None, 1, 0, []),
-        ("a", "https://i", "new", 3, 1, ["t", "u"]),
-        (None, None, None, 1, 0, []),
+    assert [
+        (row.agent_id, row.issuer, row.agent_name, row.calls, row.refusals, row.tools) for row in rows
+    ] == [
+        ("a", "https://other", None, 1, 0, {"POST": 1}),
+        ("a", "https://i", "new", 3, 1, {"POST": 1, "t": 1, "u": 1}),
+        (None, None, None, 1, 0, {"POST": 1}),
     ]
     # Of a batch, each message is one.
     assert [row.would_deny for row in rows] == [0, 2, 0]
@@ -115,7 +117,7 @@ def test_rows_are_bounded():
         for n in range(1000)
     ]
     assert [len(rows) for rows in (agents(many), tools(many), refusals(many, {}))] == [200, 100, 100]
-    assert agents(many)[0].id == "a999"
+    assert agents(many)[0].agent_id == "a999"
 
 
 ABOUT = [

@@ -216,7 +216,7 @@ function showState(told) {
   fill(byId("problems"), told.problems, (text) => text, (text) => el("li", {}, plain(text)));
   showFigures(told);
   fill(byId("refusals"), told.refusals, (one) => JSON.stringify([one.reason, one.decision, one.agent, one.what]), refusalItem);
-  fill(body("agents"), told.agents, (one) => JSON.stringify([one.issuer, one.id]), agentRow);
+  fill(body("agents"), told.agents, (one) => JSON.stringify([one.issuer, one.agent_id]), agentRow);
   fill(body("tools"), told.tools, (one) => JSON.stringify([one.kind, one.name]), toolRow);
   fill(body("keys"), told.keys.map(rounded), (one) => one.issuer, keyRow);
   showProcess(told);
@@ -232,7 +232,7 @@ function showFigures(told) {
     figure("Refused", count(recent.denied), recent.untold ? `and ${count(recent.untold)} untold` : ""),
     ...(told.mode === "observe" || recent.would_deny ? [figure("Would be refused", count(recent.would_deny))] : []),
     figure("Failed", count(recent.failed)),
-    figure("Agents", count(told.agents.filter((one) => one.id !== null).length)),
+    figure("Agents", count(told.agents.filter((one) => one.agent_id !== null).length)),
     figure("Connections", count(told.connections)),
     figure("Streams", count(told.streams)),
   );
@@ -258,7 +258,7 @@ function callsCell(one) {
 
 function agentRow(one) {
   return row(
-    agentCell(one.id, one.name),
+    agentCell(one.agent_id, one.agent_name),
     issuerCell(one.issuer),
     cell({ "data-label": "seen" }, moment(one.last)),
     callsCell(one),
@@ -557,7 +557,7 @@ function said(text, problem = false) {
 }
 
 function showAnswer(told) {
-  const verified = told.agents.filter((one) => one.id !== null).length;
+  const verified = told.agents.filter((one) => one.agent_id !== null).length;
   const sum = (name) => told.agents.reduce((all, one) => all + one[name], 0);
   const counts = `${many(sum("calls"), "call")}, ${many(sum("refusals"), "refusal")}`;
   said(told.count === 0 ? "Nobody did." : `${many(verified, "agent")}: ${counts}.`);
@@ -572,13 +572,13 @@ function showAnswer(told) {
 
 function answerRow(one) {
   return row(
-    agentCell(one.id, one.name),
+    agentCell(one.agent_id, one.agent_name),
     issuerCell(one.issuer),
     cell({ "data-label": "first" }, moment(one.first)),
     cell({ "data-label": "last" }, moment(one.last)),
     callsCell(one),
     cell({ class: "number", "data-label": "refusals" }, count(one.refusals)),
-    cell({ class: "quiet" }, one.tools.length ? bdi(one.tools.join(", ")) : ""),
+    cell({ class: "quiet" }, bdi(Object.keys(one.tools).join(", "))),
     cell({}, trail(one.audit_url)),
   );
 }
@@ -592,7 +592,6 @@ function where({ searched, unlogged }) {
     if (!searched.complete && !searched.problem) parts.push("That is not all of it: ask from a time on, or use keystile audit.");
   }
   if (searched.problem) parts.push(`Only recent lines were looked at: ${searched.problem}.`);
-  if (searched.unreadable) parts.push(`${many(searched.unreadable, "line")} could not be read.`);
   if (unlogged) parts.push("The log shows no arguments (log.arguments), so what stands only in one cannot be found.");
   return parts.join(" ");
 }
