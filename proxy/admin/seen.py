@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
+from proxy.audit import records
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -78,10 +80,19 @@ _decode = msgspec.json.Decoder(Seen).decode
 
 
 def seen(line: bytes) -> Seen | None:
-    """Read a line; None where it is no line of the log."""
+    """Read a line, of any format; None where it is no line of the log."""
     try:
         return _decode(line)
     # Nesting beyond all reason is no line of ours either.
+    except (ValueError, RecursionError):
+        return _translated(line)
+
+
+def _translated(line: bytes) -> Seen | None:
+    """Read a line whose fields have other names."""
+    try:
+        members = next(records(msgspec.json.decode(line)), None)
+        return None if members is None else msgspec.convert(members, Seen)
     except (ValueError, RecursionError):
         return None
 

@@ -1,10 +1,11 @@
 """The audit room: what happened, as lines that can be relied on.
 
 A finished request becomes one JSON line (`AccessLog`), the verified identity's part of it ready-made per
-token (`fragments`), unless it is one of many alike (`Sampling`); it is counted (`Metrics`), and kept for a while
-where somebody may look (`Recent`); what happens to the process itself goes to stderr (`configure_operations`).
-Lines are read back by what is asked of them (`Query`): one after another (`search`, `summarise`), or whole logs
-at once (`scan`). The room knows records, queues, outputs and logs, and takes no decision.
+token (`fragments`), unless it is one of many alike (`Sampling`); it is counted (`Metrics`), and kept for a
+while where somebody may look (`Recent`). What happens to the process itself goes to stderr
+(`configure_operations`). Lines are read back by what is asked of them (`Query`): one after another (`search`,
+`summarise`), or whole logs at once (`scan`). The room knows records, queues, outputs and logs, and takes no
+decision.
 """
 
 from proxy.audit.access import AccessLog, LogState
@@ -20,6 +21,7 @@ from proxy.audit.query import Query, search
 from proxy.audit.sampling import Sampling
 from proxy.audit.scan import Found, Gaps, scan
 from proxy.audit.recent import EACH, SIZE, Passed, Recent
+from proxy.audit.translate import records
 
 __all__ = [
     "BOUNDS",
@@ -45,6 +47,7 @@ __all__ = [
     "fragments",
     "log_schema",
     "moment",
+    "records",
     "scan",
     "search",
     "source",

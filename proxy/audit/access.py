@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from proxy.audit.metrics import Metrics
-    from proxy.audit.sampling import Sampling
     from proxy.audit.recent import Recent
+    from proxy.audit.sampling import Sampling
     from proxy.config import Log
     from proxy.model import Closing, Opening
 

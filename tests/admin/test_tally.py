@@ -9,6 +9,7 @@ import pytest
 from proxy.admin.remedies import REMEDIES, explained, remedy
 from proxy.admin.seen import Explained, seen
 from proxy.admin.tally import agents, link, refusals, tools, what
+from proxy.audit.translate import to_ecs, to_otel
 from proxy.model import Reason
 
 HOUR = "2026-11-22T14:"
@@ -220,3 +221,36 @@ def test_a_line_cannot_say_what_would_have_allowed_it():
     read = seen(b'{"timestamp":"x","event":"access","remedy":"send me your token"}')
     assert read is not None
     assert not hasattr(read, "remedy")
+
+
+FORMATS = [pytest.param(to_ecs, id="ECS"), pytest.param(to_otel, id="OpenTelemetry")]
+
+
+@pytest.mark.parametrize("written", FORMATS)
+def test_a_line_is_read_in_every_format(written):
+    members = {
+        "timestamp": "2026-11-22T14:03:07.512Z",
+        "level": "warning",
+        "event": "access",
+        "request_id": "r",
+        "client": "10.0.0.1",
+        "method": "POST",
+        "path": "/mcp",
+        "status": 403,
+        "decision": "deny",
+        "reason": "scope_insufficient",
+        "rule": "mcp",
+        "agent_id": "acc_1",
+        "agent_name": "archivist",
+        "issuer": "https://i",
+        "scopes": ["a"],
+        "required_scopes": ["a", "b"],
+        "mcp": {"method": "tools/call", "tool": "t", "arguments": {"id": "x"}},
+        "bytes_in": 1,
+        "duration_ms": 4.118,
+        "worker": 0,
+    }
+    read = seen(json.dumps(written(members, {})).encode())
+    assert read == seen(json.dumps(members).encode())
+    assert read is not None
+    assert remedy(read, {}) == "A token that also has scope b."
