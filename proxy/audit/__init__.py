@@ -18,9 +18,9 @@ from proxy.audit.metrics import BOUNDS, Metrics, Requests
 from proxy.audit.moments import moment
 from proxy.audit.operations import configure_operations
 from proxy.audit.query import Query, search
+from proxy.audit.recent import EACH, SIZE, Passed, Recent
 from proxy.audit.sampling import Sampling
 from proxy.audit.scan import Found, Gaps, scan
-from proxy.audit.recent import EACH, SIZE, Passed, Recent
 from proxy.audit.translate import records
 
 __all__ = [
@@ -35,9 +35,9 @@ __all__ = [
     "Gaps",
     "LogState",
     "Metrics",
+    "Passed",
     "Query",
     "ReadError",
-    "Passed",
     "Recent",
     "Requests",
     "Sampling",
