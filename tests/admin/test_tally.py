@@ -46,13 +46,14 @@ def test_agents_are_told_apart_by_issuer_and_id():
     assert [
         (row.agent_id, row.issuer, row.agent_name, row.calls, row.refusals, row.tools) for row in rows
     ] == [
-        ("a", "https://other", None, 1, 0, {"POST": 1}),
+        # A stream that is still open tells that its agent was there.
         ("a", "https://i", "new", 3, 1, {"POST": 1, "t": 1, "u": 1}),
+        ("a", "https://other", None, 1, 0, {"POST": 1}),
         (None, None, None, 1, 0, {"POST": 1}),
     ]
     # Of a batch, each message is one.
-    assert [row.would_deny for row in rows] == [0, 2, 0]
-    assert (rows[1].first, rows[1].last) == (f"{HOUR}00:01.000Z", f"{HOUR}00:03.000Z")
+    assert [row.would_deny for row in rows] == [2, 0, 0]
+    assert (rows[0].first, rows[0].last) == (f"{HOUR}00:01.000Z", f"{HOUR}00:09.000Z")
 
 
 LINKS = [
