@@ -127,6 +127,8 @@ def make(random: Random) -> bytes:
 def _change(random: Random, tree: Any) -> None:
     """Put something odd, or something from elsewhere in it, at one place of a tree."""
     places = list(_places(tree))
+    if not places:  # earlier changes have left nothing
+        return
     holder, key = random.choice(places)
     match random.randrange(4):
         case 0:

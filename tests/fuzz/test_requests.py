@@ -46,6 +46,7 @@ WRITTEN = {
 BROKEN_OFF = {"request_malformed"}
 _NO_LETTERS = re.compile(rb"[^0-9a-z]")
 _CLIENT_CLOSED = 499
+_OK = 200
 
 
 class Upstream:
@@ -174,6 +175,13 @@ def answered(data: bytes, lines: list[dict[str, Any]]) -> list[int]:
         method = line.get("method", "GET").encode()
         while True:
             read = read_response(data, method, ended=True)
+            if (
+                read is None
+                and line["status"] == _OK
+                and line.get("reason") in BROKEN_OFF
+                and line is lines[-1]
+            ):
+                return statuses  # its request turned out to be broken when the answer was on its way
             assert read is not None, f"no whole answer for the line of status {line['status']}"
             answer, length = read
             data = data[length:]
