@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from proxy.model import Call, Closing, Identity, Note, Opening, Reason
 
 _MEMO: Final = 1024
+_FEW: Final = 256  # of what takes some kilobytes where somebody means it to
 _encode = Encoder().encode
 _END: Final = ENDS["otel"]
 _NAMES: Final = {field.name: field.otel for field in FIELDS}
@@ -204,7 +205,7 @@ def _mcp(mcp: Call | tuple[Call, ...]) -> bytes:
     return told + _ARGUMENTS % _encode(arguments)
 
 
-@lru_cache(_MEMO)
+@lru_cache(_FEW)
 def _message(*values: str | None) -> bytes:
     """The texts of a message, in the order of `_MESSAGE`: agents say the same again and again."""
     parts = [

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from tests.support.keys import claims_like_agentlair, jwks_bytes, make_key, sign_token
+from tests.support.lines import assert_valid
 from tests.support.programs import Program, program, until
 
 if TYPE_CHECKING:
@@ -93,5 +94,7 @@ def keystile(
     errors = [one for one in told if one["level"] == "error" and one["event"] not in reports]
     assert errors == []
     assert "Traceback" not in running.errors
+    if service.log.exists():
+        assert_valid(service.log.read_bytes(), log.get("format", "keystile"), fields="fields" in log)
     for written in folder.iterdir():
         assert b"eyJ" not in written.read_bytes(), f"a token stands in {written.name}"
