@@ -35,7 +35,8 @@ _PRELUDE = """\
 set -euo pipefail
 stopped() {
     [ -z "${started:-}" ] && return
-    kill "$started" && wait "$started"
+    kill "$started" 2> /dev/null || true
+    wait "$started"
     started=
 }
 keystile() {
@@ -45,6 +46,7 @@ keystile() {
         if [ $# -eq 1 ]; then export KEYSTILE_LISTEN=127.0.0.1:$PORT KEYSTILE_ADMIN=null; fi
         "$PYTHON" -m proxy "$@" > run.out 2> run.err < /dev/null &
         started=$!
+        PID=$started
         until grep -q '"listening"' run.err; do
             kill -0 "$started" || { cat run.err >&2; return 1; }
             sleep 0.05

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 # Documents of other programs, by a key that Keystile does not know.
 FOREIGN = {"apiVersion", "services", "static_resources"}
 
+# Files that a configuration names, beside itself.
+REFERRED = re.compile(r"(?<![\w/:.-])(?:[\w-]+/)?[\w-]+\.(?:pem|json)\b|revoked\.yaml")
+
 # How many blocks of a page are not run. Few, and each says why.
 LEFT_OUT = {"README.md": 1}
 
@@ -56,7 +59,8 @@ def test_every_configuration_loads(block: Block, tmp_path: Path) -> None:
         return
     file = tmp_path / "keystile.yaml"
     file.write_text(whole)
-    for missing in re.findall(r"[\w-]+\.pem", whole):
+    for missing in REFERRED.findall(whole):
+        (tmp_path / missing).parent.mkdir(exist_ok=True)
         (tmp_path / missing).touch()
     secrets = dict.fromkeys(re.findall(r"\$\{(\w+)\}", whole), "secret" * 8)
     assert load(file, secrets).rules
