@@ -63,6 +63,10 @@ class Program:
         return self._process.pid
 
     @property
+    def running(self) -> bool:
+        return self._process.poll() is None
+
+    @property
     def output(self) -> str:
         return self._output.read_text("utf-8", "replace")
 
