@@ -104,6 +104,12 @@ def test_every_link_leads_somewhere(page: Path, link: str) -> None:
     assert not part or part in anchors(target)
 
 
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_every_file_of_the_repository_that_is_mentioned_exists(page: Path) -> None:
+    mentioned = re.findall(r"`((?:proxy|tests|deploy|config)/[\w./-]*)`", page.read_text())
+    assert [file for file in mentioned if not (ROOT / file).exists()] == []
+
+
 MENTIONED = sorted(
     {words for page in PAGES for words in re.findall(r"`keystile ([a-z][^`]*)`", page.read_text())}
 )
