@@ -187,7 +187,10 @@ def _commands(text: str, output: Path) -> str:
     """The commands of a console block; what they print goes to `output`, and any exit code is fine."""
     parts = re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]
     commands = [re.match(r"(?:.*\\\n)*.*\n", part)[0] for part in parts]  # type: ignore[index] # it fits anything
-    return "\n".join(f"{{ {command.rstrip()}\n}} >> {output} 2>&1 || true" for command in commands)
+    # As on a terminal, the next command begins a line of its own: sed ends the last one.
+    return "\n".join(
+        f"{{ {command.rstrip()}\n}} 2>&1 | sed -e '$a\\' >> {output} || true" for command in commands
+    )
 
 
 def _pattern(text: str) -> re.Pattern[str]:
