@@ -6,8 +6,8 @@ import json
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pytest
 import yaml
 from typer.testing import CliRunner
 
@@ -17,6 +17,9 @@ from proxy.model import Call, Caller, Closing, Identity, Opening, Reason
 from tests.docs.pages import blocks
 from tests.support.logs import line, utc
 from tests.support.records import caller
+
+if TYPE_CHECKING:
+    import pytest
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -64,7 +67,9 @@ def test_the_access_line_of_the_readme_is_one() -> None:
 
 
 def test_the_question_of_the_readme_has_its_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = [block for block in blocks(ROOT / "README.md") if block.text.startswith(("keystile audit", "agent "))]
+    whole = [
+        block for block in blocks(ROOT / "README.md") if block.text.startswith(("keystile audit", "agent  "))
+    ]
     command, answer = (block.text for block in whole)
     # What is asked there of today is asked of yesterday here, whatever the time.
     day = f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%d}"

@@ -33,11 +33,16 @@ _JWKS_URL = re.compile(r"https://[\w./-]+/jwks\.json")
 # `keystile run` does not end: it is started, and what follows is done once it listens. Another one takes its place.
 _PRELUDE = """\
 set -euo pipefail
+kill() {
+    if [ "$1" = -TERM ]; then told=yes; fi
+    builtin kill "$@"
+}
 stopped() {
     [ -z "${started:-}" ] && return
-    kill "$started" 2> /dev/null || true
+    # A second signal would not let it finish.
+    [ -n "${told:-}" ] || kill "$started"
     wait "$started"
-    started=
+    started= told=
 }
 keystile() {
     case "$1" in
