@@ -12,6 +12,7 @@ import contextlib
 import json
 import os
 import sys
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from tests.docs.pages import ROOT, headings, section
+from tests.e2e.nodejs import modules, node
 from tests.support.keys import jwks_bytes
 from tests.support.programs import Answer, Program, fetch, free_port, program, until
 from tests.support.service import AGENT_KEY, RUN, Service, agent_token
@@ -68,13 +70,18 @@ class Recipe:
         return told
 
     @contextlib.contextmanager
-    def server(self, folder: Path, file: str, *words: str) -> Iterator[None]:
-        """Run the page's program by `words`, in which FILE and PORT stand for its own, until the block ends."""
+    def server(self, folder: Path, file: str) -> Iterator[None]:
+        """Run the page's program, kept in `file`, by the page's own command, until the block ends."""
         folder.mkdir()
         (folder / file).write_text(self.text("js" if file.endswith(".mjs") else "python"))
-        its = {"FILE": str(folder / file), "PORT": str(self._port)}
-        command = [its.get(word, word) for word in words]
-        with program(command, folder / "run") as running:
+        installing, starting = self.text("sh").splitlines()
+        tool, _, *packages = installing.split()
+        for package in packages:
+            assert installed(tool, package), f"{package} is not installed"
+        name, *words = starting.split()
+        interpreters = {"node": node, "python": lambda: sys.executable}
+        command = [interpreters[name]()] if name in interpreters else [sys.executable, "-m", name]
+        with program([*command, *words], folder / "run", at=folder) as running:
             until(lambda: self._answers(running), lambda: f"server:\n{running.output}{running.errors}", 60)
             yield
 
@@ -98,15 +105,24 @@ class Recipe:
             service = Service(running, folder / "access.log")
             yield service
         assert service.stop() == 0, running.errors
+        assert not [file.name for file in folder.iterdir() if b"eyJ" in file.read_bytes()]
 
     def token(self, agent: str, *scopes: str) -> str:
         return agent_token(sub=agent, aud=self.audience, al_scopes=list(scopes))
 
 
+def installed(tool: str, package: str) -> bool:
+    if tool == "npm":
+        return (modules() / package).is_dir()
+    with contextlib.suppress(PackageNotFoundError):
+        return bool(version(package))
+    return False
+
+
 @contextlib.contextmanager
-def recipe(heading: str, folder: Path, file: str, *words: str) -> Iterator[tuple[Recipe, Service]]:
+def recipe(heading: str, folder: Path, file: str) -> Iterator[tuple[Recipe, Service]]:
     made = Recipe(heading)
-    with made.server(folder / "server", file, *words), made.keystile(folder / "keystile") as service:
+    with made.server(folder / "server", file), made.keystile(folder / "keystile") as service:
         yield made, service
 
 
@@ -144,7 +160,7 @@ async def tools(url: str, token: str) -> list[str]:
 
 
 def test_fastmcp(tmp_path: Path) -> None:
-    with recipe(FASTMCP, tmp_path, "server.py", sys.executable, "FILE") as (page, service):
+    with recipe(FASTMCP, tmp_path, "server.py") as (page, service):
         url = f"{service.url}/mcp"
         writer = page.token("acc_writer", "memory:read", "memory:write")
         reader = page.token("acc_reader", "memory:read")
@@ -169,9 +185,9 @@ def output(folder: Path, *words: object) -> str:
         return running.output
 
 
-def test_typescript(tmp_path: Path, node: str, modules: Path) -> None:
-    (tmp_path / "node_modules").symlink_to(modules)
-    with recipe(TYPESCRIPT, tmp_path, "server.mjs", node, "FILE") as (page, service):
+def test_typescript(tmp_path: Path) -> None:
+    (tmp_path / "node_modules").symlink_to(modules())
+    with recipe(TYPESCRIPT, tmp_path, "server.mjs") as (page, service):
         url = f"{service.url}/mcp"
         writer = page.token("acc_writer", "notes:read", "notes:write")
         reader = page.token("acc_reader")
@@ -186,7 +202,7 @@ def test_typescript(tmp_path: Path, node: str, modules: Path) -> None:
 
 
 def test_dashboard(tmp_path: Path) -> None:
-    with recipe(DASHBOARD, tmp_path, "dashboard.py", sys.executable, "FILE") as (page, service):
+    with recipe(DASHBOARD, tmp_path, "dashboard.py") as (page, service):
         writer = page.token("acc_writer", "memory:write", "memory:read")
         reader = page.token("acc_reader", "memory:read")
         api = f"{service.url}/api/memories"
@@ -220,8 +236,7 @@ def logged_in(url: str) -> str:
 
 
 def test_flask(tmp_path: Path) -> None:
-    words = (sys.executable, "-m", "flask", "--app", "FILE", "run", "--port", "PORT")
-    with recipe(FLASK, tmp_path, "ledger.py", *words) as (page, service):
+    with recipe(FLASK, tmp_path, "ledger.py") as (page, service):
         writer = page.token("acc_writer", "ledger:read", "ledger:write")
         reader = page.token("acc_reader", "ledger:read")
         api = f"{service.url}/api/entries"
@@ -251,9 +266,7 @@ def test_streamlit(tmp_path: Path) -> None:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(
             "streamlit is missing: pip install '.[recipes]'"
         )
-    server = ("--server.address", "127.0.0.1", "--server.port", "PORT", "--server.headless", "true")
-    words = (sys.executable, "-m", "streamlit", "run", "FILE", *server, "--browser.gatherUsageStats", "false")
-    with recipe(STREAMLIT, tmp_path, "app.py", *words) as (page, service):
+    with recipe(STREAMLIT, tmp_path, "app.py") as (page, service):
         writer = page.token("acc_writer", "dashboard:read", "dashboard:use")
         reader = page.token("acc_reader", "dashboard:read")
         assert b"streamlit" in fetch(f"{service.url}/", token=reader).body.lower()
