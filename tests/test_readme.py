@@ -1,4 +1,4 @@
-"""The README says what is so: its files exist, its configurations load, its commands parse."""
+"""The README says what is so of the repository: its files, its access line, its question. tests/docs holds its blocks."""
 
 from __future__ import annotations
 
@@ -6,21 +6,23 @@ import json
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pytest
 import yaml
 from typer.testing import CliRunner
 
 from proxy.audit.line import Lines, fragment
 from proxy.cli import app
-from proxy.config import load
 from proxy.model import Call, Caller, Closing, Identity, Opening, Reason
+from tests.docs.pages import blocks
 from tests.support.logs import line, utc
 from tests.support.records import caller
 
+if TYPE_CHECKING:
+    import pytest
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
 
 
 def test_every_file_of_the_table_exists_and_every_room_has_a_row() -> None:
@@ -30,36 +32,8 @@ def test_every_file_of_the_table_exists_and_every_room_has_a_row() -> None:
     assert rooms <= {Path(row).parent.name for row in rows}
 
 
-@pytest.mark.parametrize("block", [text for kind, text in BLOCKS if kind == "yaml"])
-def test_every_configuration_loads(block: str, tmp_path: Path) -> None:
-    file = tmp_path / "keystile.yaml"
-    file.write_text(block)
-    secrets = dict.fromkeys(re.findall(r"\$\{(\w+)\}", block), "secret" * 8)
-    assert load(file, secrets).rules
-
-
-def test_the_environment_of_the_readme_loads() -> None:
-    (block,) = (text for kind, text in BLOCKS if kind == "sh" and text.startswith("KEYSTILE_UPSTREAM"))
-    variables = dict(re.findall(r'^(KEYSTILE_\w+)="?(.*?)"? \\$', block, re.MULTILINE))
-    assert load(None, variables).rules[0].scopes == ("memory:read",)
-
-
-@pytest.mark.parametrize("line", re.findall(r"^keystile .*$", README, re.MULTILINE))
-def test_every_command_of_the_readme_is_one(line: str) -> None:
-    command, *rest = line.partition("#")[0].split()[1:]
-    shown = CliRunner().invoke(app, [command, "--help"])
-    assert shown.exit_code == 0
-    for option in (word for word in rest if word.startswith("--")):
-        assert option in shown.output
-
-
-@pytest.mark.parametrize("link", re.findall(r"\]\(([^)#:]+)\)", README))
-def test_every_link_of_the_readme_leads_somewhere(link: str) -> None:
-    assert (ROOT / link).exists()
-
-
 def test_the_access_line_of_the_readme_is_one() -> None:
-    (shown,) = (json.loads(text) for kind, text in BLOCKS if kind == "json")
+    (shown,) = (json.loads(block.text) for block in blocks(ROOT / "README.md", "json"))
     identity = Identity(
         shown["agent_id"],
         shown["issuer"],
@@ -93,8 +67,10 @@ def test_the_access_line_of_the_readme_is_one() -> None:
 
 
 def test_the_question_of_the_readme_has_its_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    command = next(text for kind, text in BLOCKS if kind == "sh")
-    answer = BLOCKS[BLOCKS.index(("sh", command)) + 1][1]
+    whole = [
+        block for block in blocks(ROOT / "README.md") if block.text.startswith(("keystile audit", "agent  "))
+    ]
+    command, answer = (block.text for block in whole)
     # What is asked there of today is asked of yesterday here, whatever the time.
     day = f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%d}"
     told = [

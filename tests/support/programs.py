@@ -45,7 +45,11 @@ class Program:
     """A process; `output` and `errors` are what it has printed until now."""
 
     def __init__(
-        self, command: Sequence[object], folder: Path, environment: Mapping[str, str] | None = None
+        self,
+        command: Sequence[object],
+        folder: Path,
+        environment: Mapping[str, str] | None = None,
+        at: Path | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._output, self._errors = folder / "stdout", folder / "stderr"
@@ -56,11 +60,16 @@ class Program:
                 stdout=output,
                 stderr=errors,
                 env={**os.environ, **(environment or {})},
+                cwd=at,
             )
 
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        return self._process.poll() is None
 
     @property
     def output(self) -> str:
@@ -105,10 +114,13 @@ class Program:
 
 @contextlib.contextmanager
 def program(
-    command: Sequence[object], folder: Path, environment: Mapping[str, str] | None = None
+    command: Sequence[object],
+    folder: Path,
+    environment: Mapping[str, str] | None = None,
+    at: Path | None = None,
 ) -> Iterator[Program]:
-    """Run a program that keeps its files in `folder`, until the block ends."""
-    started = Program(command, folder, environment)
+    """Run a program that keeps its files in `folder`, in the working directory `at`, until the block ends."""
+    started = Program(command, folder, environment, at)
     try:
         yield started
     finally:

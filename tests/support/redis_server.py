@@ -71,13 +71,19 @@ class Redis:
                 await writer.wait_closed()
 
 
+def redis_program() -> str:
+    """Where the program is; where it is missing, skip the test (in CI: fail)."""
+    found = shutil.which("redis-server")
+    if found is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("redis-server is not installed")
+    assert found is not None
+    return found
+
+
 @contextlib.asynccontextmanager
 async def redis_server(folder: Path) -> AsyncIterator[Redis]:
     """Run a Redis whose log is in `folder`; where the program is missing, skip the test (in CI: fail)."""
-    program = shutil.which("redis-server")
-    if program is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("redis-server is not installed")
-    redis = Redis(program, folder)
+    redis = Redis(redis_program(), folder)
     try:
         await redis.start()
         yield redis
